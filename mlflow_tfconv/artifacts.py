@@ -1,0 +1,251 @@
+"""The nouns that travel between steps: plain frozen values that know how to become JSON.
+
+Paths inside a step's own folder are written relative to it, paths inside the store of results
+relative to the store, so that a result can be moved, or made on another machine.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorSpec:
+    """An input or output of a model.
+
+    Attributes:
+        name: The original's own name, without `:0`, with `/` and other `:n` written as `_`.
+        dtype: A numpy dtype name, such as "float32", or "string".
+        shape: One entry a dimension, None where it varies; the first is the batch.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """Examples in shards, as `ingest` leaves them.
+
+    Attributes:
+        manifest: The manifest.json that lists schema, splits, shards and digest.
+        digest: Content digest of all splits.
+        counts: Number of examples of each split.
+    """
+
+    manifest: Path
+    digest: str
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """A model on disk that can be converted.
+
+    Attributes:
+        path: A file or folder of any format that `convert` reads.
+        history: Metric name to one value an epoch; empty when it was not trained here.
+    """
+
+    path: Path
+    history: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParityReport:
+    """The verdict on whether two model files give the same outputs.
+
+    Attributes:
+        reference: Path of the source.
+        candidate: Path of the export.
+        passed: Whether every output is within tolerance everywhere.
+        max_abs_error: Largest absolute difference over all outputs and examples.
+        max_rel_error: Largest difference relative to the reference's largest magnitude.
+        absolute_tolerance: What was allowed, absolutely.
+        relative_tolerance: What was allowed, relative to each reference value.
+        examples: Number of examples compared.
+        outputs: Output name to its largest absolute error.
+        problem: Why it failed, in words, or None.
+    """
+
+    reference: Path
+    candidate: Path
+    passed: bool
+    max_abs_error: float
+    max_rel_error: float
+    absolute_tolerance: float
+    relative_tolerance: float
+    examples: int
+    outputs: Mapping[str, float] = field(default_factory=dict)
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConvertedModel:
+    """A model in every format that was asked for, each checked against the source.
+
+    Attributes:
+        source: The checkpoint that was converted.
+        saved_model: The SavedModel's folder, or None when it was not asked for.
+        onnx: The ONNX file, or None when it was not asked for.
+        inputs: The inputs, the same in every format.
+        outputs: The outputs, the same in every format.
+        parity: Format ("saved_model", "onnx") to its verdict against the source.
+        notes: What was decided on the way and a user may want to know.
+    """
+
+    source: Path
+    saved_model: Path | None
+    onnx: Path | None
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    parity: Mapping[str, ParityReport] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """What is really inside a model file.
+
+    Attributes:
+        size_bytes: The file or folder with external data.
+        compressed_bytes: The same after gzip.
+        weights_bytes: Numpy dtype name to the bytes of weights held in it.
+        sparsity: Share of zeros in the weights of rank 2 and more, 0 to 1.
+        layer_sparsity: Name of each such weight to its share of zeros.
+        quantized_nodes: Number of nodes that compute in integers.
+        float_nodes: Operation type to the number of its nodes left in float that could be integer.
+        findings: What contradicts the variant's name; empty when it is what it says.
+    """
+
+    size_bytes: int
+    compressed_bytes: int
+    weights_bytes: Mapping[str, int]
+    sparsity: float
+    layer_sparsity: Mapping[str, float] = field(default_factory=dict)
+    quantized_nodes: int = 0
+    float_nodes: Mapping[str, int] = field(default_factory=dict)
+    findings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """One way to ship the model: a file and what was done to it.
+
+    Attributes:
+        name: "base" or the name in recipe.yaml.
+        format: "keras" | "saved_model" | "onnx".
+        path: The file, or the SavedModel's folder.
+        technique: What was done, such as "prune+static"; "none" for the base.
+        precision: Type of the weights that matter: "float32", "float16", "int8".
+        audit: What is really inside, or None when it was not looked at.
+        session_options: ONNX Runtime session options the variant must be loaded with.
+        fingerprint: Digest of the file and of what made it.
+        parity: The verdict of its own export, or None when it has no source of its own.
+    """
+
+    name: str
+    format: str
+    path: Path
+    technique: str = "none"
+    precision: str = "float32"
+    audit: Audit | None = None
+    session_options: Mapping[str, Any] = field(default_factory=dict)
+    fingerprint: str = ""
+    parity: ParityReport | None = None
+
+    @property
+    def run_name(self) -> str:
+        """`<variant>/<format>`, the name of its run in MLflow."""
+        return f"{self.name}/{self.format}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variants:
+    """All variants of one model, the base in its formats first.
+
+    Attributes:
+        variants: In the order of recipe.yaml.
+        inputs: The inputs, the same in all.
+        outputs: The outputs, the same in all.
+    """
+
+    variants: tuple[Variant, ...]
+    inputs: tuple[TensorSpec, ...] = ()
+    outputs: tuple[TensorSpec, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VariantReport:
+    """What was measured of one variant.
+
+    Attributes:
+        run_name: `<variant>/<format>`.
+        metrics: Metric name (`latency/p50_ms`, ...) to value; what was not measured is absent.
+        notes: "may be unstable, because ...", or what else a reader should know.
+        failure: Why it could not be measured, or None.
+        fingerprint: That of the variant.
+        path: The file that was measured.
+    """
+
+    run_name: str
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    failure: str | None = None
+    fingerprint: str = ""
+    path: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reports:
+    """What was measured of all variants, and in which surroundings.
+
+    Attributes:
+        rows: One a variant, in their order.
+        environment: Device, threads, library versions, processor.
+    """
+
+    rows: tuple[VariantReport, ...]
+    environment: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """The choice of the gate.
+
+    Attributes:
+        run_name: The variant that was chosen.
+        model_name: Its name in the model registry.
+        alias: The alias that it gets.
+        verdicts: Run name to what it missed; an empty tuple means that it passed.
+        metrics: The chosen variant's metrics.
+    """
+
+    run_name: str
+    model_name: str
+    alias: str
+    verdicts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+NOUNS: dict[str, type] = {
+    kind.__name__: kind
+    for kind in (
+        TensorSpec,
+        Dataset,
+        Checkpoint,
+        ParityReport,
+        ConvertedModel,
+        Audit,
+        Variant,
+        Variants,
+        VariantReport,
+        Reports,
+        Registration,
+    )
+}

@@ -1,0 +1,1 @@
+"""Data as streams: schema, shards, reading with tf.data."""

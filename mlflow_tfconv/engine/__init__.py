@@ -1,0 +1,1 @@
+"""How steps run: plan, fingerprints, a process a step, state, events, cards."""

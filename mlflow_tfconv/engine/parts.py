@@ -1,0 +1,51 @@
+"""Sub-results of a step, such as one variant, kept by fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+def fingerprint_of(ingredients: Mapping[str, Any]) -> str:
+    """A short digest of plain values (dataclasses and paths are written as text)."""
+    text = json.dumps(ingredients, sort_keys=True, default=str, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A folder of finished sub-results, each under its fingerprint.
+
+    Attributes:
+        root: The folder; made when it is first needed.
+    """
+
+    root: Path
+
+    def build(self, ingredients: Mapping[str, Any], make: Callable[[Path], None]) -> Path:
+        """The folder that `make` filled for these ingredients, now or in an earlier run.
+
+        Args:
+            ingredients: Plain values that decide the content.
+            make: Fills the empty folder it is given. When it raises, nothing is kept.
+        """
+        done = self.root / fingerprint_of(ingredients)
+        if done.is_dir():
+            return done
+        self.root.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{done.name}-", dir=self.root))
+        try:
+            make(work)
+            work.chmod(0o755)
+            os.replace(work, done)
+        except BaseException:
+            shutil.rmtree(work, ignore_errors=True)
+            raise
+        return done

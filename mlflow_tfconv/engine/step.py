@@ -1,0 +1,107 @@
+"""What a step is: the shape of the six built-in ones and of a user's own."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
+
+from mlflow_tfconv.artifacts import Dataset
+from mlflow_tfconv.device import Device
+from mlflow_tfconv.engine.cards import Card
+from mlflow_tfconv.engine.events import Emit, ignore
+from mlflow_tfconv.engine.parts import Parts
+
+ConfigT = TypeVar("ConfigT")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricSpec:
+    """A quality metric.
+
+    Attributes:
+        name: Its name, as in `quality/<name>`.
+        function: Name of a function in steps/evaluate.py, or None for a built-in metric.
+        greater_is_better: Its direction; None lets a built-in metric decide.
+    """
+
+    name: str
+    function: str | None = None
+    greater_is_better: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepContext:
+    """What surrounds a step. Everything has a default, so a step runs without a recipe.
+
+    Attributes:
+        dataset: The data, for training, calibration, parity and evaluation.
+        recipe_root: The folder that holds `steps/`; user code is imported from there.
+        device: Where TensorFlow and ONNX Runtime compute.
+        metrics: What `quality/...` is measured.
+        primary_metric: The one that decides where one has to.
+        settings: The step's surroundings that belong to other steps' config, such as
+            `input_map` and `model_name`.
+        emit: Takes the events.
+        parts: Keeps sub-results (one a variant) by fingerprint; None keeps them in the workdir.
+    """
+
+    dataset: Dataset | None = None
+    recipe_root: Path | None = None
+    device: Device = field(default_factory=Device)
+    metrics: tuple[MetricSpec, ...] = ()
+    primary_metric: str = "accuracy"
+    settings: dict[str, Any] = field(default_factory=dict)
+    emit: Emit = ignore
+    parts: Parts | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepResult:
+    """What a step gives.
+
+    Attributes:
+        output: The noun that travels on to the next step.
+        card: What a person wants to see of it.
+    """
+
+    output: Any
+    card: Card
+
+
+class Step(ABC, Generic[ConfigT]):
+    """One step of a recipe: takes a noun, writes into its own folder, gives the next noun.
+
+    A class of your own with this shape can stand in recipe.yaml by its import path (`using:`).
+    """
+
+    name: ClassVar[str]
+    config_class: ClassVar[type]
+    #: Files of the recipe whose code (with all it imports) decides whether the step runs again.
+    user_code: ClassVar[tuple[str, ...]] = ()
+    #: Distributions whose versions decide it too.
+    libraries: ClassVar[tuple[str, ...]] = ()
+    #: Fields of StepContext that decide it too.
+    reads: ClassVar[tuple[str, ...]] = ()
+    #: Whether the folder of a killed run is handed to the next one, to go on from there.
+    resumable: ClassVar[bool] = False
+
+    def __init__(self, config: ConfigT) -> None:
+        self.config = config
+
+    @abstractmethod
+    def run(self, source: Any, workdir: Path, context: StepContext = StepContext()) -> StepResult:
+        """Does the work.
+
+        Args:
+            source: The noun of the step before; not changed.
+            workdir: An existing folder of the step's own. Empty, unless the step is resumable and
+                an earlier run of the same fingerprint was killed.
+            context: The surroundings.
+        """
+
+    def inputs(self) -> tuple[Path, ...]:
+        """Files and folders outside the recipe's results that the config names; their content
+        decides whether the step runs again."""
+        return ()

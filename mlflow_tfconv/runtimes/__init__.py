@@ -1,0 +1,1 @@
+"""Model files as things that predict a batch, and whether two of them agree."""

@@ -1,0 +1,1 @@
+"""Every variant is measured in a process of its own."""

@@ -1,0 +1,1 @@
+"""Variants: pruned, quantized, audited."""

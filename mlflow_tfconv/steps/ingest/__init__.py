@@ -1,0 +1,1 @@
+"""The data becomes shards of examples."""

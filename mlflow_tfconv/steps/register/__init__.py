@@ -1,0 +1,1 @@
+"""The gate: which variant becomes a model version."""
