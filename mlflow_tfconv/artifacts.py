@@ -6,7 +6,6 @@ relative to the store, so that a result can be moved, or made on another machine
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,6 +70,7 @@ class ParityReport:
         examples: Number of examples compared.
         outputs: Output name to its largest absolute error.
         problem: Why it failed, in words, or None.
+        samples: What the examples were, in words.
     """
 
     reference: Path
@@ -83,6 +83,7 @@ class ParityReport:
     examples: int
     outputs: Mapping[str, float] = field(default_factory=dict)
     problem: str | None = None
+    samples: str = "given samples"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,73 @@
+"""Runs an ONNX file in ONNX Runtime. Needs numpy and onnxruntime, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlflow_tfconv.artifacts import TensorSpec
+from mlflow_tfconv.device import Device, onnxruntime_session
+from mlflow_tfconv.errors import ConversionError, TfconvError
+from mlflow_tfconv.runtimes.runtime import Runtime
+
+#: ONNX Runtime's names of types that differ from numpy's.
+_DTYPES = {"float": "float32", "double": "float64"}
+
+
+class OnnxRuntime(Runtime):
+    """An ONNX file in an inference session.
+
+    Attributes:
+        session: The `onnxruntime.InferenceSession`.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        device: Device = Device(),
+        session_options: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Opens the session.
+
+        Raises:
+            ConversionError: ONNX Runtime refuses the file.
+            DeviceError: ONNX Runtime would compute on another device than asked for.
+        """
+        self.path = path
+        self.session = _session(path, device, session_options)
+        self.inputs = tuple(_spec(value) for value in self.session.get_inputs())
+        self.outputs = tuple(_spec(value) for value in self.session.get_outputs())
+        self._output_names = [spec.name for spec in self.outputs]
+
+    def predict(self, batch: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[Any, Any]]:
+        """Output name to array."""
+        values = self.session.run(self._output_names, dict(batch))
+        return dict(zip(self._output_names, values, strict=True))
+
+    def close(self) -> None:
+        """Gives the session's memory back."""
+        del self.session
+
+
+def _session(path: Path, device: Device, session_options: Mapping[str, Any] | None) -> Any:
+    try:
+        return onnxruntime_session(path, device, session_options)
+    except TfconvError:
+        raise
+    except Exception as error:  # ONNX Runtime's exceptions share no base of their own
+        raise ConversionError(
+            "ONNX Runtime can't load this file.",
+            received=f"{path}: {error}",
+            fix="Its opset or an operation may be newer than this ONNX Runtime, or the copy is "
+            "incomplete (external data lies in a second file beside it).",
+        ) from error
+
+
+def _spec(value: Any) -> TensorSpec:
+    kind = value.type.removeprefix("tensor(").removesuffix(")")
+    shape = tuple(size if isinstance(size, int) else None for size in value.shape)
+    return TensorSpec(name=value.name, dtype=_DTYPES.get(kind, kind), shape=shape)
