@@ -1,0 +1,93 @@
+"""What an example consists of: the features with their types, the labels, the key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+#: Suffix of the stored feature that holds the shape of an array of rank 2 and more.
+SHAPE_SUFFIX = "/shape"
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSpec:
+    """One feature of an example.
+
+    Attributes:
+        dtype: A numpy dtype name such as "float32", or "string".
+        shape: Of one example, without a batch; None for a dimension that varies; () for a scalar.
+        class_names: What the values of a label mean. An integer label is an index into it; a string
+            label is one of the names and is read as its index, int64.
+        packed: Whether the shards hold the array as the little-endian bytes of its elements in one
+            bytes value. Otherwise they hold a plain list of integers, floats or strings.
+    """
+
+    dtype: str
+    shape: tuple[int | None, ...] = ()
+    class_names: tuple[str, ...] | None = None
+    packed: bool = False
+
+    @property
+    def varies(self) -> bool:
+        """Whether a dimension differs between examples; batches are then padded with zeros."""
+        return None in self.shape
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, as in manifest.json."""
+        names = None if self.class_names is None else list(self.class_names)
+        return {
+            "dtype": self.dtype,
+            "shape": list(self.shape),
+            "class_names": names,
+            "packed": self.packed,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> FeatureSpec:
+        """The inverse of `to_json`."""
+        names = data.get("class_names")
+        return cls(
+            dtype=data["dtype"],
+            shape=tuple(data["shape"]),
+            class_names=None if names is None else tuple(names),
+            packed=data.get("packed", False),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The features of a dataset; `spec` of the user's `model_fn` is this.
+
+    Attributes:
+        features: Feature name to what it is, labels and key included.
+        label: Names of the label features; empty when there is none.
+        key: The feature whose hash decides the split, or None.
+    """
+
+    features: Mapping[str, FeatureSpec]
+    label: tuple[str, ...] = ()
+    key: str | None = None
+
+    @property
+    def labels(self) -> dict[str, FeatureSpec]:
+        """The label features, in the order of `label`."""
+        return {name: self.features[name] for name in self.label}
+
+    @property
+    def inputs(self) -> dict[str, FeatureSpec]:
+        """What a model gets: all but the labels, and but the key unless nothing else is left."""
+        rest = {name: spec for name, spec in self.features.items() if name not in self.label}
+        without_key = {name: spec for name, spec in rest.items() if name != self.key}
+        return without_key or rest
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, as in manifest.json."""
+        features = {name: spec.to_json() for name, spec in self.features.items()}
+        return {"features": features, "label": list(self.label), "key": self.key}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Schema:
+        """The inverse of `to_json`."""
+        features = {name: FeatureSpec.from_json(item) for name, item in data["features"].items()}
+        return cls(features=features, label=tuple(data["label"]), key=data.get("key"))

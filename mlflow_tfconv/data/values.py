@@ -1,0 +1,96 @@
+"""A feature's value as it comes from a user's generator, made a numpy array of few known types."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mlflow_tfconv.errors import DataError
+
+#: Array types that TensorFlow's `decode_raw` reads back.
+ARRAY_DTYPES = (
+    *("bool", "uint8", "int8", "uint16", "int16", "int32", "int64"),
+    *("float16", "float32", "float64", "complex64", "complex128"),
+)
+
+
+def array_of(value: Any, feature: str, where: str) -> np.ndarray[Any, Any]:
+    """The value as an array.
+
+    Scalars become int64, float32 or bool of shape (), as TFRecords hold no others; text and bytes
+    become object arrays of bytes; arrays keep their dtype; lists become int64 or float32 arrays.
+
+    Args:
+        value: A Python or numpy scalar, text, bytes, an array or what numpy makes one of.
+        feature: Its name, for the error.
+        where: Which example it is of, for the error.
+
+    Raises:
+        DataError: The value has no such form.
+    """
+    if isinstance(value, str | bytes | np.str_ | np.bytes_):
+        return _text(np.array(value, dtype=object))
+    if value is None:
+        raise _unfit(value, feature, where, fix="Leave such examples out, or give a value.")
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError) as e:  # a ragged list, an object that is no array
+        raise _unfit(value, feature, where) from e
+    if array.dtype.kind in "USO":
+        if all(isinstance(item, str | bytes) for item in array.flat):
+            return _text(array)
+        raise _unfit(value, feature, where)
+    if array.ndim == 0:
+        return _scalar(array, feature, where)
+    return _numeric(array, not isinstance(value, list | tuple), feature, where)
+
+
+def is_text(array: np.ndarray[Any, Any]) -> bool:
+    """Whether the array holds bytes objects."""
+    return bool(array.dtype.kind == "O")
+
+
+def dtype_name(array: np.ndarray[Any, Any]) -> str:
+    """The name of its type as a schema writes it."""
+    return "string" if is_text(array) else array.dtype.name
+
+
+def _text(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    text = np.empty(array.shape, dtype=object)
+    for index, item in np.ndenumerate(array):
+        text[index] = item if isinstance(item, bytes) else str(item).encode()
+    return text
+
+
+def _scalar(array: np.ndarray[Any, Any], feature: str, where: str) -> np.ndarray[Any, Any]:
+    kinds = {"b": np.bool_, "i": np.int64, "u": np.int64, "f": np.float32}
+    if array.dtype.kind not in kinds or (array.dtype == np.uint64 and array > 2**63 - 1):
+        raise _unfit(array, feature, where)
+    return array.astype(kinds[array.dtype.kind])
+
+
+def _numeric(
+    array: np.ndarray[Any, Any], keep: bool, feature: str, where: str
+) -> np.ndarray[Any, Any]:
+    if array.dtype == np.float64 and not keep:
+        return array.astype(np.float32)  # Python's numbers have no precision of their own choice
+    if array.dtype.name not in ARRAY_DTYPES:
+        raise _unfit(
+            array,
+            feature,
+            where,
+            received=f"an array of {array.dtype}",
+            expected=f"an array of {', '.join(ARRAY_DTYPES)} or text",
+            fix=f"Convert it, for example with {feature}.astype('float32').",
+        )
+    return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+
+
+def _unfit(value: Any, feature: str, where: str, **parts: Any) -> DataError:
+    defaults = {
+        "received": f"{value!r:.80} ({type(value).__name__})",
+        "expected": "a number, text, bytes or an array of numbers",
+        "fix": "Convert the value before the generator yields it.",
+    }
+    return DataError(f"{where}: the feature {feature!r} has an unfit value.", **defaults | parts)
