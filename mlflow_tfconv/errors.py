@@ -65,7 +65,7 @@ def _rebuild(kind: type[TfconvError], state: dict[str, Any]) -> TfconvError:
     return error
 
 
-class ConfigError(TfconvError):
+class ConfigError(TfconvError, ValueError):
     """Raised when a recipe, a profile or an argument can't be used as it is."""
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -44,7 +43,7 @@ class Parts:
         try:
             make(work)
             work.chmod(0o755)
-            os.replace(work, done)
+            work.replace(done)
         except BaseException:
             shutil.rmtree(work, ignore_errors=True)
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
@@ -25,6 +26,8 @@ class MetricSpec:
         function: Name of a function in steps/evaluate.py, or None for a built-in metric.
         greater_is_better: Its direction; None lets a built-in metric decide.
     """
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (read by pydantic off the class)
 
     name: str
     function: str | None = None
@@ -82,7 +85,7 @@ class Step(ABC, Generic[ConfigT]):
     user_code: ClassVar[tuple[str, ...]] = ()
     #: Distributions whose versions decide it too.
     libraries: ClassVar[tuple[str, ...]] = ()
-    #: Fields of StepContext that decide it too.
+    #: Fields of StepContext (or `settings.<key>`) that decide it too.
     reads: ClassVar[tuple[str, ...]] = ()
     #: Whether the folder of a killed run is handed to the next one, to go on from there.
     resumable: ClassVar[bool] = False
@@ -102,6 +105,9 @@ class Step(ABC, Generic[ConfigT]):
         """
 
     def inputs(self) -> tuple[Path, ...]:
-        """Files and folders outside the recipe's results that the config names; their content
-        decides whether the step runs again."""
+        """Files and folders that the config names; their content decides a re-run too."""
         return ()
+
+    def needed_functions(self) -> Mapping[str, tuple[str, ...]]:
+        """Files of the recipe to the functions in them that this config will call."""
+        return {}

@@ -1,0 +1,1 @@
+"""recipe.yaml and profiles/*.yaml become a RecipeConfig: the only reader of both."""

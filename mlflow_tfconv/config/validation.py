@@ -1,0 +1,196 @@
+"""Plain values become config classes, or one clear message."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from mlflow_tfconv.config.template import Location, dotted, suggestion
+from mlflow_tfconv.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def validate(kind: type[T], data: Any, at: Location, place: Callable[[Location], str]) -> T:
+    """Makes a config of plain values.
+
+    Args:
+        kind: A config class.
+        data: What stands in the file.
+        at: Where it stands, as keys from the top.
+        place: Gives "file, line n" of a location.
+
+    Raises:
+        ConfigError: With every mistake that was found: what, where, and what would be right.
+    """
+    try:
+        return TypeAdapter(kind).validate_json(json.dumps(data), strict=True)
+    except ValidationError as error:
+        problems = list(_problems(kind, data, error))
+        raise _config_error(problems, at, place) from error
+    except TypeError as error:
+        raise ConfigError(
+            f"{place(at)}: {dotted(at)} can't be read.", received=str(error)
+        ) from error
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Problem:
+    at: Location
+    what: str
+    received: str | None
+    expected: str | None
+    fix: str | None
+
+
+def _config_error(
+    problems: list[_Problem], at: Location, place: Callable[[Location], str]
+) -> ConfigError:
+    """The first problem in full, the others a line each."""
+    first, *others = problems
+    where = (*at, *first.at)
+    more = [f"{place((*at, *p.at))}: {dotted((*at, *p.at))} {p.what}" for p in others]
+    return ConfigError(
+        "\n".join([f"{place(where)}: {dotted(where)} {first.what}", *more]),
+        received=first.received,
+        expected=first.expected,
+        fix=first.fix,
+    )
+
+
+def _problems(kind: Any, data: Any, error: ValidationError) -> Iterator[_Problem]:
+    """Pydantic's errors in our words; of a union's branches only the one that got furthest."""
+    found: dict[Location, _Problem] = {}
+    for item in error.errors(include_url=False):
+        at = _location(item["loc"], data, item["type"])
+        problem = _problem(kind, at, item)
+        better = at not in found or found[at].expected is None
+        if better:
+            found[at] = problem
+    deepest = [at for at in found if not any(o != at and o[: len(at)] == at for o in found)]
+    for at in deepest:
+        yield found[at]
+
+
+def _location(loc: tuple[str | int, ...], data: Any, kind: str) -> Location:
+    """Pydantic's location without its names of union branches."""
+    at: list[str | int] = []
+    for part in loc:
+        inside = _child(data, part)
+        if inside is not None or (isinstance(data, dict) and part in data):
+            data = inside
+        elif kind != "missing" or part != loc[-1]:
+            continue
+        at.append(part)
+    return tuple(at)
+
+
+def _child(data: Any, part: str | int) -> Any:
+    if isinstance(data, dict):
+        return data.get(part)
+    if isinstance(data, list) and isinstance(part, int) and part < len(data):
+        return data[part]
+    return None
+
+
+def _problem(kind: Any, at: Location, item: Any) -> _Problem:
+    error, value = item["type"], item["input"]
+    owner = next((k for k in _kinds_at(kind, at[:-1]) if dataclasses.is_dataclass(k)), None)
+    keys = [f.name for f in dataclasses.fields(owner)] if owner else []
+    if error in ("unexpected_keyword_argument", "extra_forbidden"):
+        name = str(at[-1])
+        return _Problem(
+            at=at,
+            what="is not a key that is known here.",
+            received=name,
+            expected=f"one of {', '.join(keys)}",
+            fix=suggestion(name, keys) or "Remove it.",
+        )
+    if error in ("missing", "missing_argument", "missing_keyword_only_argument"):
+        return _Problem(
+            at=at, what="is missing.", received=None, expected=_meaning(owner, at), fix="Add it."
+        )
+    if "error" in item.get("ctx", {}) and isinstance(item["ctx"]["error"], ConfigError):
+        return _from_config_error(at, item["ctx"]["error"])
+    choices = sorted({str(c) for k in _kinds_at(kind, at) for c in _choices(k)})
+    return _Problem(
+        at=at,
+        what="has a value that can't be used.",
+        received=json.dumps(value, default=str),
+        expected=f"one of {', '.join(choices)}"
+        if choices
+        else item["msg"].removeprefix("Input should be "),
+        fix=suggestion(value, choices) if choices and isinstance(value, str) else None,
+    )
+
+
+def _from_config_error(at: Location, error: ConfigError) -> _Problem:
+    return _Problem(
+        at=at,
+        what=f"is wrong: {error.what}",
+        received=error.received,
+        expected=error.expected,
+        fix=error.fix,
+    )
+
+
+def _meaning(owner: Any, at: Location) -> str | None:
+    if owner is None:
+        return None
+    hint = get_type_hints(owner).get(str(at[-1]))
+    return None if hint is None else type_name(hint)
+
+
+def _kinds_at(kind: Any, at: Location) -> list[Any]:
+    """The types that may stand at a location, with unions taken apart."""
+    kinds = _alternatives(kind)
+    for part in at:
+        kinds = [inner for k in kinds for inner in _inside(k, part)]
+    return kinds
+
+
+def _alternatives(kind: Any) -> list[Any]:
+    if get_origin(kind) in (types.UnionType, Union):
+        return [inner for k in get_args(kind) for inner in _alternatives(k)]
+    return [kind]
+
+
+def _inside(kind: Any, part: str | int) -> list[Any]:
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        hint = get_type_hints(kind).get(str(part))
+        return [] if hint is None else _alternatives(hint)
+    if isinstance(part, int) and get_args(kind):
+        return _alternatives(get_args(kind)[0])
+    return []
+
+
+def _choices(kind: Any) -> tuple[Any, ...]:
+    return get_args(kind) if get_origin(kind) is Literal else ()
+
+
+def type_name(kind: Any) -> str:
+    """A type in the words of someone who writes YAML."""
+    choices = [json.dumps(c) for k in _alternatives(kind) for c in _choices(k)]
+    plain = {
+        str: "text",
+        int: "a whole number",
+        float: "a number",
+        bool: "true or false",
+        type(None): "null",
+    }
+    names = []
+    for k in _alternatives(kind):
+        if _choices(k):
+            continue
+        if get_origin(k) is tuple:
+            names.append(f"a list of {type_name(get_args(k)[0])}")
+        elif get_origin(k) is not None or k is dict or dataclasses.is_dataclass(k):
+            names.append("a mapping")
+        else:
+            names.append(plain.get(k, "any value"))
+    return ", ".join([*choices, *dict.fromkeys(names)])

@@ -1,0 +1,103 @@
+"""A run in the terminal: which step is at work, how far it is, what it says."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+import mlflow_tfconv.engine.events as events
+from mlflow_tfconv.engine.overview import duration
+from mlflow_tfconv.engine.store import StoredResult
+
+_LINE_EVERY_S = 10.0
+
+
+@dataclass(slots=True)
+class Terminal:
+    """Shows a run. Bars where there is a terminal; elsewhere a line every few seconds.
+
+    Attributes:
+        console: Where to print.
+    """
+
+    console: Console = field(default_factory=Console)
+    _progress: Progress | None = None
+    _task: tuple[str, TaskID] | None = None
+    _last_line_s: float = 0.0
+
+    def step_started(self, step: str) -> None:
+        """Announces the step."""
+        self.console.print(f"[bold]▶ {escape(step)}[/bold]")
+
+    def handle(self, step: str, event: events.Event) -> None:  # noqa: ARG002 (a Listener)
+        """Shows progress and messages; the rest is for the tracking server."""
+        if isinstance(event, events.Progress):
+            self._show(event)
+        elif isinstance(event, events.Message):
+            color = "yellow" if event.level == "warning" else "default"
+            self.console.print(f"  [{color}]{escape(event.text)}[/{color}]", highlight=False)
+
+    def step_done(self, result: StoredResult, *, cached: bool) -> None:
+        """Tells a step's result in a line."""
+        self.close()
+        how = "kept" if cached else duration(result.seconds)
+        self.console.print(
+            f"[green]✓[/green] {escape(result.step)} [dim]({how})[/dim] {escape(result.card.title)}",
+            highlight=False,
+        )
+
+    def close(self) -> None:
+        """Takes the bar away."""
+        if self._progress is not None:
+            self._progress.stop()
+        self._progress = self._task = None
+
+    def _show(self, event: events.Progress) -> None:
+        if not self.console.is_terminal:
+            self._print_line(event)
+            return
+        if self._progress is None:
+            self._progress = _bars(self.console)
+            self._progress.start()
+        if self._task is None or self._task[0] != event.label:
+            if self._task is not None:
+                self._progress.remove_task(self._task[1])
+            self._task = (
+                event.label,
+                self._progress.add_task(event.label, total=event.total, detail=""),
+            )
+        detail = escape(event.detail)
+        self._progress.update(self._task[1], completed=event.done, total=event.total, detail=detail)
+
+    def _print_line(self, event: events.Progress) -> None:
+        if time.monotonic() - self._last_line_s < _LINE_EVERY_S:
+            return
+        self._last_line_s = time.monotonic()
+        of = f" of {event.total:g}" if event.total is not None else ""
+        text = f"  {event.label}: {event.done:g}{of} {event.detail}".rstrip()
+        self.console.print(escape(text), highlight=False)
+
+
+def _bars(console: Console) -> Progress:
+    return Progress(
+        TextColumn("  {task.description}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[detail]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )

@@ -1,0 +1,180 @@
+"""Runs the steps that need it, one process a step, and hands over the results of all."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pickle
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from mlflow_tfconv.engine.child import FAILURE, StepJob
+from mlflow_tfconv.engine.codec import decode
+from mlflow_tfconv.engine.digests import Digests
+from mlflow_tfconv.engine.events import Event
+from mlflow_tfconv.engine.failures import error_of_end, error_of_failure
+from mlflow_tfconv.engine.jobs import JobServer
+from mlflow_tfconv.engine.parts import Parts
+from mlflow_tfconv.engine.plan import Plan, dataset_of, fingerprint, source_of
+from mlflow_tfconv.engine.step import Step
+from mlflow_tfconv.engine.store import StepRecord, Store, StoredResult
+from mlflow_tfconv.errors import TfconvError
+
+_LOGS_KEPT = 20
+
+
+class Listener(Protocol):
+    """Whoever wants to know how the run goes: the terminal, the tracking server."""
+
+    def step_started(self, step: str) -> None:
+        """A step's process is about to start."""
+
+    def handle(self, step: str, event: Event) -> None:
+        """A step said something."""
+
+    def step_done(self, result: StoredResult, *, cached: bool) -> None:
+        """A step's result is there, made now or earlier."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Executor:
+    """Goes through a plan.
+
+    Attributes:
+        plan: What to do.
+        store: Where results are kept.
+        jobs: Starts processes.
+        listener: Hears of everything.
+        environ: Gives what to add to a step's environment, such as the parent run's id.
+        before_work: Called once, before the first step that has to run; gets the results so far.
+        private: Folders whose files are nobody's input, such as the tracking store.
+        verify: Read every file again instead of trusting its stat.
+    """
+
+    plan: Plan
+    store: Store
+    jobs: JobServer
+    listener: Listener
+    environ: Callable[[], Mapping[str, str]]
+    before_work: Callable[[], None]
+    private: tuple[Path, ...] = ()
+    verify: bool = False
+    done: dict[str, StoredResult] = field(default_factory=dict)
+    executed: list[str] = field(default_factory=list)
+
+    def run(self, upto: str | None) -> dict[str, StoredResult]:
+        """Gives the result of every step up to a name, making those that are missing or stale.
+
+        Raises:
+            TfconvError: A step failed; the results of those before it are kept.
+        """
+        digests = Digests(self.store.root / "digests.json", verify=self.verify)
+        try:
+            for position, step in enumerate(self.plan.upto(upto)):
+                result = self._result(position, step, digests)
+                self.done[step.name] = result
+                self.listener.step_done(result, cached=step.name not in self.executed)
+        finally:
+            digests.save()
+        return self.done
+
+    def _result(self, position: int, step: Step[Any], digests: Digests) -> StoredResult:
+        mark = fingerprint(step, self.plan, self.done, digests)
+        found = self.store.lookup(step.name, mark, digests)
+        if found is not None:
+            return found
+        if not self.executed:
+            self.jobs.start()
+            self.before_work()
+        self.executed.append(step.name)
+        source = source_of(position, self.plan.steps, self.done)
+        return self._execute(step, mark, source, digests)
+
+    def _execute(self, step: Step[Any], mark: str, source: Any, digests: Digests) -> StoredResult:
+        log = self._new_log(step.name)
+        record = StepRecord(status="running", fingerprint=mark, log=str(log))
+        self._record(step, record)
+        self.listener.step_started(step.name)
+        begun = time.monotonic()
+        try:
+            self._run_process(step, mark, source, log)
+            return self._committed(step, mark, time.monotonic() - begun, record, digests)
+        except KeyboardInterrupt:
+            self._record(step, record, status="interrupted", seconds=time.monotonic() - begun)
+            raise
+        except TfconvError as error:
+            seconds = time.monotonic() - begun
+            self._record(step, record, status="failed", seconds=seconds, error=str(error))
+            raise
+
+    def _committed(
+        self, step: Step[Any], mark: str, seconds: float, record: StepRecord, digests: Digests
+    ) -> StoredResult:
+        result = self.store.commit(step.name, mark, seconds, digests)
+        self._record(step, record, status="done", seconds=seconds)
+        return result
+
+    def _run_process(self, step: Step[Any], mark: str, source: Any, log: Path) -> None:
+        work = self._work_folder(step, mark)
+        job_file = work.with_suffix(".job")
+        job_file.write_bytes(pickle.dumps(self._job(step, source, work)))
+        failures: list[dict[str, Any]] = []
+
+        def on_line(line: str) -> None:
+            data = json.loads(line)
+            if FAILURE in data:
+                failures.append(data[FAILURE])
+            else:
+                self.listener.handle(step.name, decode(data, work, self.store.root))
+
+        with log.open("wb") as output:
+            end = self.jobs.run(
+                "mlflow_tfconv.engine.child:run_step",
+                str(job_file),
+                log=output,
+                on_line=on_line,
+                environ={**self.environ(), "MLFLOW_TFCONV_STEP": step.name},
+                cwd=self.plan.root,
+            )
+        job_file.unlink()
+        if failures:
+            raise error_of_failure(step.name, failures[-1], log)
+        if end.exit_code != 0:
+            raise error_of_end(step.name, end, log)
+
+    def _job(self, step: Step[Any], source: Any, work: Path) -> StepJob:
+        context = dataclasses.replace(
+            self.plan.context,
+            dataset=dataset_of(self.done),
+            parts=Parts(self.store.parts_folder(step.name)),
+        )
+        return StepJob(
+            step=step,
+            source=source,
+            workdir=work,
+            store=self.store.root,
+            context=context,
+            private=self.private,
+        )
+
+    def _work_folder(self, step: Step[Any], mark: str) -> Path:
+        """An empty folder, or for a step that can go on the one a killed run left."""
+        work = self.store.work_folder(step.name, mark)
+        if work.exists() and not step.resumable:
+            shutil.rmtree(work)
+        work.mkdir(parents=True, exist_ok=True)
+        return work
+
+    def _record(self, step: Step[Any], record: StepRecord, **changes: Any) -> None:
+        self.store.record(self.plan.profile, step.name, dataclasses.replace(record, **changes))
+
+    def _new_log(self, step: str) -> Path:
+        logs = self.store.root / "logs"
+        logs.mkdir(parents=True, exist_ok=True)
+        for old in sorted(logs.glob(f"{step}-*.log"))[:-_LOGS_KEPT]:
+            old.unlink()
+        return logs / f"{step}-{time.strftime('%Y%m%d-%H%M%S')}.log"
