@@ -9,6 +9,12 @@ from typing import Any
 #: Suffix of the stored feature that holds the shape of an array of rank 2 and more.
 SHAPE_SUFFIX = "/shape"
 
+#: Types of arrays that TensorFlow's `decode_raw` reads back.
+ARRAY_DTYPES = (
+    *("bool", "uint8", "int8", "uint16", "int16", "int32", "int64"),
+    *("float16", "float32", "float64", "complex64", "complex128"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class FeatureSpec:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -97,3 +99,14 @@ class ShardWriter:
             received=str(error),
             fix="Make room on the disk, then run the same command again.",
         )
+
+
+@contextmanager
+def split_writers(
+    folder: Path, splits: Iterable[str], shard_bytes: int
+) -> Iterator[dict[str, ShardWriter]]:
+    """A writer for each split; all are finished together, or none when an exception leaves."""
+    with ExitStack() as stack:
+        yield {
+            split: stack.enter_context(ShardWriter(folder, split, shard_bytes)) for split in splits
+        }

@@ -34,4 +34,4 @@ def identity_of(key: np.ndarray[Any, Any]) -> bytes:
     """The bytes of a key's value; the number 5 and the text "5" have the same."""
     if is_text(key):
         return b"\0".join(key.flat)
-    return str(key.item()).encode() if key.ndim == 0 else key.tobytes()
+    return str(key.item()).encode() if key.size == 1 else key.tobytes()

@@ -6,13 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from mlflow_tfconv.data.schema import ARRAY_DTYPES
 from mlflow_tfconv.errors import DataError
-
-#: Array types that TensorFlow's `decode_raw` reads back.
-ARRAY_DTYPES = (
-    *("bool", "uint8", "int8", "uint16", "int16", "int32", "int64"),
-    *("float16", "float32", "float64", "complex64", "complex128"),
-)
 
 
 def array_of(value: Any, feature: str, where: str) -> np.ndarray[Any, Any]:

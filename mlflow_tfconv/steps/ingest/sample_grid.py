@@ -1,0 +1,72 @@
+"""A picture of some examples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from mlflow_tfconv.data.schema import FeatureSpec, Schema
+from mlflow_tfconv.steps.ingest.statistics import Statistics
+
+_COLUMNS = 8
+_LEAST_PIXELS = 4
+
+
+def image_feature(schema: Schema) -> str | None:
+    """The first input that looks like an image: (height, width), or that with 1 or 3 channels."""
+    return next((name for name, spec in schema.inputs.items() if _is_image(spec)), None)
+
+
+def draw_sample_grid(schema: Schema, statistics: Statistics, feature: str, path: Path) -> None:
+    """Writes a PNG of the sampled examples' images, each under its label."""
+    samples = statistics.samples
+    rows = -(-len(samples) // _COLUMNS)
+    figure = Figure(figsize=(_COLUMNS * 1.1, rows * 1.3), dpi=100, layout="constrained")
+    FigureCanvasAgg(figure)
+    for axes, sample in zip(figure.subplots(rows, _COLUMNS, squeeze=False).flat, samples):  # noqa: B905 (the last row may have gaps)
+        axes.imshow(_shown(sample[feature], statistics, feature), cmap="gray", vmin=0, vmax=1)
+        axes.set_title(label_text(schema, sample), fontsize=8)
+    for axes in figure.axes:
+        axes.set_axis_off()
+    figure.savefig(path)
+
+
+def label_text(schema: Schema, sample: dict[str, np.ndarray[Any, Any]]) -> str:
+    """The labels of an example in words; empty when they are more than a few values."""
+    texts = [
+        value_text(spec, sample[name].item())
+        for name, spec in schema.labels.items()
+        if sample[name].size == 1
+    ]
+    return ", ".join(texts)[:20]
+
+
+def value_text(spec: FeatureSpec, value: Any) -> str:
+    """A label's value in words."""
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    if spec.class_names is not None and not isinstance(value, float):
+        return spec.class_names[int(value)]
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _is_image(spec: FeatureSpec) -> bool:
+    gray = len(spec.shape) == 2
+    color = len(spec.shape) == 3 and spec.shape[2] in (1, 3)
+    large = all(size is None or size >= _LEAST_PIXELS for size in spec.shape[:2])
+    return (gray or color) and large and spec.dtype != "string" and "complex" not in spec.dtype
+
+
+def _shown(
+    array: np.ndarray[Any, Any], statistics: Statistics, feature: str
+) -> np.ndarray[Any, Any]:
+    """Values between 0 and 1, on one scale for all examples."""
+    if array.dtype == np.uint8:
+        return array / np.float32(255)
+    known = statistics.ranges[feature]
+    width = (known.high - known.low) or 1.0
+    return np.clip(np.nan_to_num((array.astype(np.float64) - known.low) / width), 0, 1)

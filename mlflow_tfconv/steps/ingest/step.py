@@ -1,0 +1,97 @@
+"""The step `ingest`: examples become a sharded, split, described dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlflow_tfconv.artifacts import Dataset
+from mlflow_tfconv.engine.events import DatasetUsed, Message, Metric, Param
+from mlflow_tfconv.engine.step import Step, StepContext, StepResult
+from mlflow_tfconv.errors import ConfigError
+from mlflow_tfconv.steps.ingest.config import IngestConfig
+
+if TYPE_CHECKING:
+    from mlflow_tfconv.data.manifest import Manifest
+
+_GLOB_CHARACTERS = "*?["
+
+
+class IngestStep(Step[IngestConfig]):
+    """Streams examples into TFRecord shards and writes down what they are.
+
+    Needs the recipe's steps/ingest.py (`using: custom`) or TFRecord files (`using: tfrecord`).
+    Gives a `Dataset`: every example has the same features, labels are finite, and the manifest
+    lists each shard with its count and checksums.
+    """
+
+    name = "ingest"
+    config_class = IngestConfig
+    user_code = ("steps/ingest.py",)
+    libraries = ("tensorflow", "numpy", "protobuf")
+
+    def inputs(self) -> tuple[Path, ...]:
+        """The location when it is local; of a glob pattern the folder that it starts from."""
+        location = self.config.location
+        if location is None or "://" in location:
+            return ()
+        parts = Path(location).parts
+        pattern = next(
+            (i for i, part in enumerate(parts) if set(part) & set(_GLOB_CHARACTERS)), None
+        )
+        return (Path(*parts[:pattern]),)
+
+    def run(
+        self,
+        source: Any,  # noqa: ARG002 (the first step has none)
+        workdir: Path,
+        context: StepContext = StepContext(),
+    ) -> StepResult:
+        """Reads all examples once.
+
+        Args:
+            source: Not used: this is the first step.
+            workdir: Gets the shards, manifest.json and a picture of some examples.
+            context: The recipe's folder and where the events go.
+
+        Raises:
+            ConfigError: steps/ingest.py has no `load_examples` that takes the arguments.
+            DataError: The source is missing or damaged, or an example is unfit.
+        """
+        from mlflow_tfconv.data.manifest import write_manifest
+        from mlflow_tfconv.steps.ingest.card import card_of
+
+        manifest, statistics = self._ingested(workdir, context)
+        path = write_manifest(manifest, workdir)
+        _tell(manifest, path, context)
+        dataset = Dataset(manifest=path, digest=manifest.digest, counts=manifest.counts)
+        return StepResult(output=dataset, card=card_of(manifest, statistics, workdir))
+
+    def _ingested(self, workdir: Path, context: StepContext) -> Any:
+        root = context.recipe_root or Path.cwd()
+        if self.config.using == "custom":
+            from mlflow_tfconv.steps.ingest.shard_examples import shard_examples
+
+            return shard_examples(self.config, root, workdir, context.emit)
+        if self.config.using == "tfrecord":
+            from mlflow_tfconv.steps.ingest.describe_tfrecords import describe_tfrecords
+
+            return describe_tfrecords(self.config, root, workdir, context.emit)
+        raise ConfigError(
+            "ingest.using names a step class of its own; IngestStep can't stand in for it.",
+            received=repr(self.config.using),
+            fix="Run the recipe, or use that class instead of IngestStep.",
+        )
+
+
+def _tell(manifest: Manifest, path: Path, context: StepContext) -> None:
+    context.emit(DatasetUsed(manifest=path))
+    context.emit(Param(name="dataset_digest", value=manifest.digest))
+    for split, count in manifest.counts.items():
+        context.emit(Metric(name=f"examples/{split}", value=count))
+        if count == 0:
+            context.emit(
+                Message(
+                    text=f"The split {split!r} got no examples: the data are few.", level="warning"
+                )
+            )
