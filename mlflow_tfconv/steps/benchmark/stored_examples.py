@@ -1,0 +1,146 @@
+"""Writes the examples that every variant is measured with, once for all of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlflow_tfconv.artifacts import TensorSpec
+from mlflow_tfconv.engine.parts import Parts
+from mlflow_tfconv.engine.step import StepContext
+from mlflow_tfconv.errors import BenchmarkError
+from mlflow_tfconv.steps.benchmark.config import BenchmarkConfig
+from mlflow_tfconv.steps.benchmark.examples import Batch, as_stored, split_to, store_batch
+
+Labels = np.ndarray[Any, Any] | dict[str, np.ndarray[Any, Any]] | None
+Samples = Mapping[str, Any] | Iterable[Mapping[str, Any]]
+_ABOUT_FILE = "examples.json"
+_LABELS_FILE = "labels.npy"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredExamples:
+    """Examples in a folder, in batches of the largest size that is timed.
+
+    Attributes:
+        folder: Holds `inputs_*.npz`.
+        digest: Of what decides their content.
+        count: Number of examples.
+        labels: One array, {name: array} where there are several labels, or None without labels.
+    """
+
+    folder: Path
+    digest: str
+    count: int
+    labels: Labels
+
+
+def from_dataset(
+    inputs: Sequence[TensorSpec], config: BenchmarkConfig, parts: Parts, context: StepContext
+) -> StoredExamples | None:
+    """The examples of the split that the config names; None without a dataset.
+
+    Raises:
+        BenchmarkError: The split has no examples.
+    """
+    dataset = context.dataset
+    if dataset is None:
+        return None
+    if not dataset.counts.get(config.split):
+        raise BenchmarkError(
+            f"The split {config.split!r} has no examples to judge the variants by.",
+            received=", ".join(f"{name}: {count}" for name, count in dataset.counts.items()),
+            expected="a split with examples",
+            fix="Set steps.benchmark.split, or give it a share in steps.ingest.split_ratios.",
+        )
+    asked: dict[str, Any] = {
+        "batch_size": max(config.batch_sizes),
+        "inputs": tuple(inputs),
+        "limit": config.examples,
+        "seed": 0,
+        "input_map": context.settings.get("input_map"),
+    }
+    ingredients = {"dataset": dataset.digest, "split": config.split, **asked}
+
+    def make(work: Path) -> None:
+        from mlflow_tfconv.data.batches import labelled_batches  # the seam to TensorFlow
+
+        store_pairs(work, labelled_batches(dataset, config.split, **asked))
+
+    folder = parts.build({"part": "benchmark examples/1", **ingredients}, make)
+    return opened_examples(folder)
+
+
+def from_samples(
+    samples: Samples | None, labels: Any, config: BenchmarkConfig, workdir: Path
+) -> StoredExamples | None:
+    """The examples that a user hands over; None without any.
+
+    Raises:
+        BenchmarkError: There are labels for more or fewer examples than there are.
+    """
+    if samples is None:
+        return None
+    folder = workdir / "examples"
+    folder.mkdir()
+    batches = [samples] if isinstance(samples, Mapping) else samples
+    arrays = [{name: np.asarray(value) for name, value in batch.items()} for batch in batches]
+    whole = _joined(arrays)
+    pieces = [piece for batch in whole for piece in split_to(batch, max(config.batch_sizes))]
+    store_pairs(folder, ((piece, None) for piece in pieces))
+    stored = dataclasses.replace(
+        opened_examples(folder), labels=None if labels is None else np.asarray(labels)
+    )
+    if stored.labels is not None and len(stored.labels) != stored.count:
+        raise BenchmarkError(
+            "Labels and samples do not belong together.",
+            received=f"{len(stored.labels)} labels, {stored.count} samples",
+            expected="one label a sample",
+        )
+    return stored
+
+
+def _joined(batches: list[Batch]) -> list[Batch]:
+    """One batch of all, when all examples have the same shape."""
+    shapes = {tuple(value.shape[1:] for value in batch.values()) for batch in batches}
+    if len(shapes) != 1:
+        return batches
+    return [{name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}]
+
+
+def store_pairs(folder: Path, pairs: Iterable[tuple[Batch, Any]]) -> None:
+    """Writes (inputs, labels) batch by batch; the labels are kept in memory until the end."""
+    labels: list[Any] = []
+    count = 0
+    for number, (batch, label) in enumerate(pairs):
+        store_batch(folder, number, batch)
+        labels.append(label)
+        count += len(next(iter(batch.values())))
+    several = labels[0] if labels and isinstance(labels[0], dict) else None
+    names = None if several is None else list(several)
+    if several is None and labels and labels[0] is not None:
+        np.save(folder / _LABELS_FILE, as_stored(np.concatenate(labels)))
+    for position, name in enumerate(names or ()):
+        whole = np.concatenate([label[name] for label in labels])
+        np.save(_labels_file(folder, position), as_stored(whole))
+    (folder / _ABOUT_FILE).write_text(json.dumps({"count": count, "labels": names}))
+
+
+def opened_examples(folder: Path) -> StoredExamples:
+    """What `store_pairs` has written there."""
+    about = json.loads((folder / _ABOUT_FILE).read_text())
+    single, names = folder / _LABELS_FILE, about["labels"]
+    labels: Labels = np.load(single) if single.is_file() else None
+    if names:
+        labels = {name: np.load(_labels_file(folder, n)) for n, name in enumerate(names)}
+    return StoredExamples(folder=folder, digest=folder.name, count=about["count"], labels=labels)
+
+
+def _labels_file(folder: Path, position: int) -> Path:
+    return folder / f"labels_{position}.npy"
