@@ -25,6 +25,11 @@ _OPTION_KINDS = {
     "graph_optimization_level": "GraphOptimizationLevel",
     "execution_mode": "ExecutionMode",
 }
+# `y = Identity(x)` in ONNX: the smallest session that proves a provider.
+_IDENTITY = (
+    b'\x08\x08:3\n\x10\n\x01x\x12\x01y"\x08Identity\x12\x01gZ\r\n\x01x\x12\x08\n\x06\x08\x01\x12'
+    b"\x02\n\x00b\r\n\x01y\x12\x08\n\x06\x08\x01\x12\x02\n\x00B\x04\n\x00\x10\r"
+)
 _GPU_EXTRA = "pip install 'mlflow-tfconv[gpu]'"
 
 
@@ -91,7 +96,7 @@ class Device:
 def apply_to_tensorflow(device: Device) -> str:
     """Makes TensorFlow compute on `device`; to be called before TensorFlow touches any device.
 
-    Gives:
+    Returns:
         The name for `tf.device`: "/CPU:0" or "/GPU:0" (the first of the visible GPUs).
 
     Raises:
@@ -203,6 +208,15 @@ def onnxruntime_session(
     return session
 
 
+def proved_onnxruntime(device: Device) -> None:
+    """Opens the smallest session there is on `device`.
+
+    Raises:
+        DeviceError: The provider is missing, or ONNX Runtime fell back from it.
+    """
+    onnxruntime_session(_IDENTITY, device)
+
+
 def check_providers(active: Sequence[str], device: Device) -> None:
     """Makes sure that ONNX Runtime has not fallen back from the provider that was asked for.
 
@@ -243,7 +257,7 @@ def require_gpus(device: Device) -> None:
     if device.kind == "cpu":
         return
     try:
-        count = _nvml_count()
+        count = gpu_count()
     except MissingLibraryError:
         return  # then the runtimes themselves will tell
     except DeviceError as e:
@@ -255,7 +269,7 @@ def require_gpus(device: Device) -> None:
 def driver_state() -> str:
     """The NVIDIA driver and its GPUs in a few words, as NVML sees them."""
     try:
-        count = _nvml_count()
+        count = gpu_count()
         version = importlib.import_module("pynvml").nvmlSystemGetDriverVersion()
     except (DeviceError, MissingLibraryError) as e:
         return e.what
@@ -263,7 +277,13 @@ def driver_state() -> str:
     return f"NVIDIA driver {text}, {count} GPU{'' if count == 1 else 's'}"
 
 
-def _nvml_count() -> int:
+def gpu_count() -> int:
+    """The number of NVIDIA GPUs on this machine, as NVML counts them.
+
+    Raises:
+        MissingLibraryError: nvidia-ml-py is not installed.
+        DeviceError: No driver answers.
+    """
     try:
         nvml = importlib.import_module("pynvml")
     except ImportError as e:

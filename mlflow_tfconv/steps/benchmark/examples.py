@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.random import Generator, default_rng  # here, so that no model's memory holds it
 
 from mlflow_tfconv.artifacts import TensorSpec
 from mlflow_tfconv.errors import BenchmarkError
@@ -70,11 +71,11 @@ def random_batch(inputs: Sequence[TensorSpec], batch_size: int) -> Batch:
     Raises:
         BenchmarkError: A dimension besides the batch varies, or an input is text.
     """
-    generator = np.random.default_rng(0)
+    generator = default_rng(0)
     return {spec.name: _random(spec, batch_size, generator) for spec in inputs}
 
 
-def _random(spec: TensorSpec, count: int, generator: np.random.Generator) -> Any:
+def _random(spec: TensorSpec, count: int, generator: Generator) -> Any:
     if None in spec.shape[1:] or spec.dtype == "string":
         raise BenchmarkError(
             f"No input can be made up for {spec.name!r}.",

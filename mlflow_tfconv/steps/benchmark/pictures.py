@@ -6,10 +6,12 @@ from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import StrMethodFormatter
 
 from mlflow_tfconv.artifacts import Reports
 
 _MARKERS = {"onnx": "o", "saved_model": "s", "keras": "^"}
+_PLAIN = StrMethodFormatter("{x:g}")  # 0.01 instead of 10 to the power of -2
 _WIDE = 10.0  # times between the fastest and the slowest, from which on the axis is logarithmic
 
 
@@ -58,6 +60,7 @@ def _draw(points: list[tuple[float, float, str]], quality: str, file: Path) -> N
         )
     if points[-1][0] > _WIDE * points[0][0]:
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(_PLAIN)
     axes.margins(x=0.15, y=0.2)
     axes.set_xlabel("latency at batch 1, median, ms")
     axes.set_ylabel(quality)

@@ -128,4 +128,5 @@ def _cell(row: VariantReport, name: str, form: str) -> str:
 
 def _remarks(row: VariantReport) -> str:
     failed = [f"failed: {row.failure.splitlines()[0]}"] if row.failure else []
-    return "; ".join([*failed, *row.notes])
+    short = [note.partition(", because")[0] for note in row.notes]
+    return "; ".join([*failed, *short])

@@ -55,4 +55,8 @@ def _card(report: BenchmarkReport, picture: Picture | None, primary: str) -> Car
     if reference is not None:
         count = report.environment["examples"]
         parts.append(Text(text=f"Compared with {reference} on {count:,} examples."))
+    parts += [Text(text=f"{row.run_name} {note}.") for row in report.rows for note in row.notes]
+    parts += [
+        Text(text=f"{row.run_name} failed: {row.failure}") for row in report.rows if row.failure
+    ]
     return Card(title=title, parts=tuple(parts))

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from mlflow_tfconv.device import Device, apply_to_tensorflow, onnxruntime_session
+from mlflow_tfconv.device import Device, apply_to_tensorflow, proved_onnxruntime
 from mlflow_tfconv.errors import TfconvError
 from mlflow_tfconv.runtimes.runtime import Runtime, open_runtime
 from mlflow_tfconv.steps.benchmark.examples import (
@@ -54,11 +54,6 @@ _LIBRARIES = {
     "keras": ("tensorflow", "keras", "mlflow_tfconv.runtimes.keras_runtime"),
     "keras_h5": ("tensorflow", "keras", "mlflow_tfconv.runtimes.keras_runtime"),
 }
-# `y = Identity(x)` in ONNX: the smallest session that proves a provider.
-_IDENTITY = (
-    b'\x08\x08:3\n\x10\n\x01x\x12\x01y"\x08Identity\x12\x01gZ\r\n\x01x\x12\x08\n\x06\x08\x01\x12'
-    b"\x02\n\x00b\r\n\x01y\x12\x08\n\x06\x08\x01\x12\x02\n\x00B\x04\n\x00\x10\r"
-)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -83,7 +78,7 @@ def proved_device(job: Job) -> dict[str, Any]:
     """
     device = job.parsed_device()
     if job.format == "onnx":
-        onnxruntime_session(_IDENTITY, device)
+        proved_onnxruntime(device)
     else:
         apply_to_tensorflow(device)
     return {"device": str(device)}
