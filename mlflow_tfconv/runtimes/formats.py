@@ -238,7 +238,7 @@ def _unknown(path: Path, more: str = "") -> ConversionError:
     return ConversionError(
         f"This file is no model that we know{', ' + more if more else ''}.",
         received=f"{path} ({path.stat().st_size:,} bytes)",
-        expected=", ".join(FORMATS.values()),
+        expected="a model of Keras or TensorFlow, or an ONNX model",
         fix="Check that the right file was named and that its copy is complete.",
     )
 

@@ -20,6 +20,7 @@ class KerasRuntime(Runtime):
 
     Attributes:
         model: The `keras.Model`.
+        call: Gives `{output_name: tensor}` for `{input_name: tensor}`, in inference mode.
     """
 
     def __init__(
@@ -48,15 +49,15 @@ class KerasRuntime(Runtime):
             self.model = load_keras(path) if model is None else model
             self._signature = keras_signature(self.model)
         self.inputs, self.outputs = self._signature.inputs, self._signature.outputs
-        call = self._signature.call
-        self._call = tf.function(call, reduce_retracing=True) if traced else call
+        self.call = self._signature.call
+        self._run = tf.function(self.call, reduce_retracing=True) if traced else self.call
 
     def predict(self, batch: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[Any, Any]]:
         """Output name to array."""
         with tf.device(self._placement):
             tensors = {name: tf.convert_to_tensor(value) for name, value in batch.items()}
-            return {name: np.asarray(value) for name, value in self._call(tensors).items()}
+            return {name: np.asarray(value) for name, value in self._run(tensors).items()}
 
     def close(self) -> None:
         """Lets go of the model."""
-        del self.model, self._signature, self._call
+        del self.model, self._signature, self.call, self._run

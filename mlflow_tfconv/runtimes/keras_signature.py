@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,8 +49,15 @@ def keras_signature(model: Any) -> KerasSignature:
         ConversionError: The model was never built, takes several arguments, or gives no tensor.
     """
     structure, result, names = _declared(model) or _observed(model)
-    inputs = _specs(structure, names[0])
-    return KerasSignature(model, structure, inputs, _specs(result, names[1]))
+    inputs, outputs = _named(structure, names[0]), _named(result, names[1])
+    # An output that is called like an input gets another name: ONNX can't tell them apart.
+    unique = tidy_names([*inputs, *outputs])
+    return KerasSignature(
+        model,
+        structure,
+        _specs(structure, unique[: len(inputs)]),
+        _specs(result, unique[len(inputs) :]),
+    )
 
 
 def _declared(model: Any) -> tuple[Any, Any, tuple[list[str], list[str]]] | None:
@@ -120,16 +127,18 @@ def _takes_training(model: Any) -> bool:
     return "training" in inspect.signature(model.call).parameters
 
 
-def _specs(structure: Any, names: list[str]) -> tuple[TensorSpec, ...]:
-    """One spec a leaf; a leaf inside a dict is named by its keys."""
-    found = keras.tree.flatten_with_path(structure)
-    own = [
+def _named(structure: Any, names: list[str]) -> list[str]:
+    """One name a leaf; a leaf inside a dict is named by its keys."""
+    return [
         "_".join(map(str, path)) if any(isinstance(key, str) for key in path) else name
-        for (path, _), name in zip(found, names, strict=True)
+        for (path, _), name in zip(keras.tree.flatten_with_path(structure), names, strict=True)
     ]
+
+
+def _specs(structure: Any, names: Sequence[str]) -> tuple[TensorSpec, ...]:
     return tuple(
         TensorSpec(name=name, dtype=_dtype(leaf), shape=(None, *leaf.shape[1:]))
-        for (_, leaf), name in zip(found, tidy_names(own), strict=True)
+        for leaf, name in zip(keras.tree.flatten(structure), names, strict=True)
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Iterable
 
@@ -9,10 +10,14 @@ from collections.abc import Iterable
 def tidy_name(name: str) -> str:
     """The original's own name without `:0`, with `/` and other `:n` written as `_`.
 
-    >>> tidy_name("encoder/out:0"), tidy_name("split:1")
-    ('encoder_out', 'split_1')
+    So is what TensorFlow refuses in a signature, such as a space; a keyword of Python gets a `_`
+    behind it for the same reason.
+
+    >>> tidy_name("encoder/out:0"), tidy_name("split:1"), tidy_name("class")
+    ('encoder_out', 'split_1', 'class_')
     """
-    return re.sub(r"[/:]", "_", name.removesuffix(":0"))
+    tidied = re.sub(r"[^A-Za-z0-9_.-]", "_", name.removesuffix(":0"))
+    return f"{tidied}_" if keyword.iskeyword(tidied) else tidied
 
 
 def tidy_names(names: Iterable[str]) -> tuple[str, ...]:

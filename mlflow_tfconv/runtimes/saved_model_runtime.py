@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import tensorflow as tf
 from mlflow_tfconv.artifacts import TensorSpec
 from mlflow_tfconv.device import Device, apply_to_tensorflow
 from mlflow_tfconv.errors import ConversionError
-from mlflow_tfconv.runtimes.names import tidy_name
+from mlflow_tfconv.runtimes.names import tidy_name, tidy_names
 from mlflow_tfconv.runtimes.runtime import Runtime
 from mlflow_tfconv.runtimes.saved_model_safety import refuse_unsafe_saved_model
 
@@ -20,7 +21,13 @@ DEFAULT_SIGNATURE = "serving_default"
 
 
 class SavedModelRuntime(Runtime):
-    """A SavedModel and one of its signatures."""
+    """A SavedModel and one of its signatures.
+
+    Attributes:
+        model: What `tf.saved_model.load` gives.
+        signature: Name of the signature.
+        function: It, as a concrete function.
+    """
 
     def __init__(
         self, path: Path, *, device: Device = Device(), signature: str | None = None
@@ -35,19 +42,31 @@ class SavedModelRuntime(Runtime):
         Raises:
             ConversionError: It can't be loaded, holds unsafe operations, or has no such signature.
         """
-        apply_to_tensorflow(device)
+        self._placement = apply_to_tensorflow(device)
         self.path = path
-        self.model = loaded_saved_model(path)
-        self.function = signature_of(self.model, path, signature)
-        self._keys = {tidy_name(spec.name): spec.name for spec in _input_specs(self.function)}
-        self.inputs = tuple(tensor_spec(spec.name, spec) for spec in _input_specs(self.function))
+        with tf.device(self._placement):
+            self.model = loaded_saved_model(path)
+        self.signature, self.function = signature_of(self.model, path, signature)
+        keywords = dict(sorted(self.function.structured_input_signature[1].items()))
+        self._keywords = {_input_name(key, spec): key for key, spec in keywords.items()}
+        self.inputs = tuple(tensor_spec(_input_name(*item), item[1]) for item in keywords.items())
         outputs = self.function.structured_outputs
-        self.outputs = tuple(tensor_spec(name, outputs[name]) for name in sorted(outputs))
+        self._output_names = dict(zip(sorted(outputs), tidy_names(sorted(outputs)), strict=True))
+        self.outputs = tuple(
+            tensor_spec(name, outputs[key]) for key, name in self._output_names.items()
+        )
+
+    def call(self, tensors: Mapping[str, Any]) -> dict[str, Any]:
+        """Output name to tensor."""
+        fed = {self._keywords[name]: tensor for name, tensor in tensors.items()}
+        result = self.function(**fed)
+        return {name: result[key] for key, name in self._output_names.items()}
 
     def predict(self, batch: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[Any, Any]]:
         """Output name to array."""
-        fed = {self._keys[name]: tf.convert_to_tensor(value) for name, value in batch.items()}
-        return {tidy_name(name): value.numpy() for name, value in self.function(**fed).items()}
+        with tf.device(self._placement):
+            tensors = {name: tf.convert_to_tensor(value) for name, value in batch.items()}
+            return {name: value.numpy() for name, value in self.call(tensors).items()}
 
     def close(self) -> None:
         """Lets go of the model's variables."""
@@ -72,8 +91,8 @@ def loaded_saved_model(path: Path) -> Any:
         ) from error
 
 
-def signature_of(model: Any, path: Path, name: str | None) -> Any:
-    """A signature of a loaded SavedModel, as a concrete function.
+def signature_of(model: Any, path: Path, name: str | None) -> tuple[str, Any]:
+    """The name of a loaded SavedModel's signature, and it as a concrete function.
 
     Raises:
         ConversionError: There is none, there are several and none is `serving_default`, or there
@@ -83,7 +102,7 @@ def signature_of(model: Any, path: Path, name: str | None) -> Any:
     chosen = name or (DEFAULT_SIGNATURE if DEFAULT_SIGNATURE in signatures else None)
     if chosen is None and len(signatures) == 1:
         chosen = next(iter(signatures))
-    if chosen not in signatures:
+    if chosen is None or chosen not in signatures:
         raise ConversionError(
             "This SavedModel does not have the signature to run."
             if chosen
@@ -92,7 +111,7 @@ def signature_of(model: Any, path: Path, name: str | None) -> Any:
             expected=chosen or DEFAULT_SIGNATURE,
             fix=f'Save it with `signatures={{"{DEFAULT_SIGNATURE}": function}}`.',
         )
-    return signatures[chosen]
+    return chosen, signatures[chosen]
 
 
 def tensor_spec(name: str, tensor: Any) -> TensorSpec:
@@ -101,6 +120,8 @@ def tensor_spec(name: str, tensor: Any) -> TensorSpec:
     return TensorSpec(name=tidy_name(name), dtype=tensor.dtype.name, shape=shape)
 
 
-def _input_specs(function: Any) -> list[Any]:
-    keywords = function.structured_input_signature[1]
-    return [tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in sorted(keywords.items())]
+def _input_name(keyword: str, spec: Any) -> str:
+    """The signature's own name of an input: TensorFlow makes Python keywords of them."""
+    own = spec.name or keyword
+    same = re.sub(r"\W", "_", own) == keyword.removeprefix("arg_")
+    return tidy_name(own if same else keyword)

@@ -1,0 +1,55 @@
+"""What the step says about its results: one run a format, with its model and its parity."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mlflow_tfconv.artifacts import ConvertedModel
+from mlflow_tfconv.engine.digests import Digests
+from mlflow_tfconv.engine.events import Emit, Message, Metric, ModelFile, VariantRun
+from mlflow_tfconv.runtimes.formats import recognised
+from mlflow_tfconv.steps.convert.conversion import EXAMPLES_FILE
+
+
+def emit_results(converted: ConvertedModel, parameters: int, opset: int, emit: Emit) -> None:
+    """Announces base/keras, base/saved_model and base/onnx, as far as they exist."""
+    for note in converted.notes:
+        emit(Message(text=note))
+    for name, path in _models(converted).items():
+        run = f"base/{name}"
+        params = {
+            "variant": "base",
+            "format": name,
+            "technique": "none",
+            "precision": "float32",
+            "parameters": parameters,
+        } | ({"opset": opset} if name == "onnx" else {})
+        digest = Digests().of(path) or ""
+        emit(VariantRun(run=run, fingerprint=digest[:20], params=params))
+        emit(
+            ModelFile(
+                run=run,
+                format=name,
+                path=path,
+                inputs=converted.inputs,
+                outputs=converted.outputs,
+                examples=_examples(converted),
+            )
+        )
+        if name in converted.parity:
+            error = converted.parity[name].max_abs_error
+            emit(Metric(name="parity/max_abs_error", value=error, run=run))
+
+
+def _models(converted: ConvertedModel) -> dict[str, Path]:
+    """Format to path; the source is among them when it is a Keras model."""
+    paths = {"saved_model": converted.saved_model, "onnx": converted.onnx}
+    if recognised(converted.source).format in ("keras", "keras_h5"):
+        paths = {"keras": converted.source, **paths}
+    return {name: path for name, path in paths.items() if path is not None}
+
+
+def _examples(converted: ConvertedModel) -> Path | None:
+    export = converted.saved_model or converted.onnx
+    path = None if export is None else export.parent / EXAMPLES_FILE
+    return path if path is not None and path.is_file() else None

@@ -1,0 +1,36 @@
+"""Reads a Keras 3 model: a `.keras` archive, an HDF5 file, or a live model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mlflow_tfconv.device import Device
+from mlflow_tfconv.runtimes.keras_runtime import KerasRuntime
+from mlflow_tfconv.steps.convert.live_model import require_keras_model
+from mlflow_tfconv.steps.convert.trace_function import module_of, trace_function
+from mlflow_tfconv.steps.convert.traced import Traced
+
+
+def traced_from_keras(path: Path, *, device: Device, model: Any = None) -> Traced:
+    """Traces the model for inference, with a batch of any size.
+
+    Args:
+        path: The file; of a live model the place it is said to come from.
+        device: Where to compute.
+        model: A live `keras.Model`, which is then used instead of the file.
+
+    Raises:
+        ConfigError: The live object is no Keras 3 model.
+        ConversionError: The file is refused or can't be loaded, or its inputs can't be told.
+    """
+    if model is not None:
+        require_keras_model(model)
+    reference = KerasRuntime(path, device=device, model=model, traced=False)
+    function = trace_function(reference.call, reference.inputs)
+    return Traced(
+        function=function,
+        module=module_of(function, reference.model),
+        reference=reference,
+        parameters=reference.model.count_params(),
+    )

@@ -1,0 +1,45 @@
+"""Reads a SavedModel of TensorFlow 2, or one of TensorFlow 1 with a signature."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mlflow_tfconv.device import Device
+from mlflow_tfconv.runtimes.saved_model_runtime import SavedModelRuntime
+from mlflow_tfconv.steps.convert.trace_function import module_of, trace_function
+from mlflow_tfconv.steps.convert.traced import Traced
+
+
+def traced_from_saved_model(path: Path, *, device: Device, model: Any = None) -> Traced:
+    """Traces the SavedModel's `serving_default`, or the only signature there is.
+
+    Args:
+        path: The folder that holds saved_model.pb.
+        device: Where to compute.
+        model: Not used; a SavedModel is always read from its folder.
+
+    Raises:
+        ConversionError: It is refused, damaged, or has no signature that can be told.
+    """
+    del model
+    reference = SavedModelRuntime(path, device=device)
+    function = trace_function(reference.call, reference.inputs)
+    return Traced(
+        function=function,
+        module=module_of(function, reference.model),
+        reference=reference,
+        parameters=sum(
+            variable.shape.num_elements() or 0
+            for variable in reference.function.graph.variables
+            if variable.dtype.is_floating
+        ),
+        notes=_notes(reference),
+    )
+
+
+def _notes(reference: SavedModelRuntime) -> tuple[str, ...]:
+    others = sorted(set(reference.model.signatures) - {reference.signature})
+    if not others:
+        return ()
+    return (f"The signature {reference.signature!r} was converted; not: {', '.join(others)}.",)
