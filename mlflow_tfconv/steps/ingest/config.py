@@ -97,7 +97,8 @@ class IngestConfig:
 
 
 def _check_source(config: IngestConfig) -> None:
-    if "." not in config.using and config.using not in SOURCES:
+    own = {".", ":"} & set(config.using)  # an import path
+    if not own and config.using not in SOURCES:
         near = difflib.get_close_matches(config.using, SOURCES, n=1)
         raise ConfigError(
             "ingest.using names no source of data.",

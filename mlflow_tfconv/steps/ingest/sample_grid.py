@@ -23,13 +23,13 @@ def image_feature(schema: Schema) -> str | None:
 
 def draw_sample_grid(schema: Schema, statistics: Statistics, feature: str, path: Path) -> None:
     """Writes a PNG of the sampled examples' images, each under its label."""
-    samples = statistics.samples
-    rows = -(-len(samples) // _COLUMNS)
+    samples = [sample for sample in statistics.samples if sample[feature].size]
+    rows = max(1, -(-len(samples) // _COLUMNS))
     figure = Figure(figsize=(_COLUMNS * 1.1, rows * 1.3), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     for axes, sample in zip(figure.subplots(rows, _COLUMNS, squeeze=False).flat, samples):  # noqa: B905 (the last row may have gaps)
         axes.imshow(_shown(sample[feature], statistics, feature), cmap="gray", vmin=0, vmax=1)
-        axes.set_title(label_text(schema, sample), fontsize=8)
+        axes.set_title(label_text(schema, sample), fontsize=8, parse_math=False)
     for axes in figure.axes:
         axes.set_axis_off()
     figure.savefig(path)

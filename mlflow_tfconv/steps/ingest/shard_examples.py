@@ -34,11 +34,11 @@ def shard_examples(
         ConfigError: There is no such function, or it does not take the arguments.
         DataError: It yields nothing, or an example is unfit.
     """
-    examples = _examples(config, root)
+    examples = _numbered_errors(counted(_examples(config, root), emit))
     classes = ClassNames.declared(load_user_module(root, FILE), config.labels)
     inference, statistics = SchemaInference(config.labels, config.key), Statistics(config.labels)
     with split_writers(workdir, SPLITS, round(config.shard_mb * 1e6)) as writers:
-        for number, example in enumerate(counted(examples, emit), start=1):
+        for number, example in enumerate(examples, start=1):
             arrays = inference.check(example, f"Example {number}")
             classes.check(arrays, f"Example {number}")
             record = serialized_example(arrays)
@@ -68,7 +68,7 @@ def _examples(config: IngestConfig, root: Path) -> Iterable[Any]:
             expected="a generator of dicts {feature: value}",
             fix="Use `yield {...}` for each example.",
         )
-    return _numbered_errors(examples)
+    return examples
 
 
 def _check_arguments(function: Any, arguments: dict[str, Any]) -> None:

@@ -114,5 +114,7 @@ class Statistics:
 
 
 def _thumbnail(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    if array.ndim == 0:
+        return array
     steps = (max(1, -(-size // _THUMBNAIL_PIXELS)) for size in array.shape[:2])
     return array[tuple(slice(None, None, step) for step in steps)].copy()

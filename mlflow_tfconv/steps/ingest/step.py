@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,10 @@ class IngestStep(Step[IngestConfig]):
             (i for i, part in enumerate(parts) if set(part) & set(_GLOB_CHARACTERS)), None
         )
         return (Path(*parts[:pattern]),)
+
+    def needed_functions(self) -> Mapping[str, tuple[str, ...]]:
+        """The generator, unless the data are there already."""
+        return {"steps/ingest.py": ("load_examples",)} if self.config.using == "custom" else {}
 
     def run(
         self,
