@@ -96,8 +96,10 @@ def test_params_and_location_arrive_as_arguments(ingest: Any, tmp_path: Path) ->
     (tmp_path / "recipe-0").mkdir()
     (tmp_path / "recipe-0" / "numbers.txt").write_text("3 5 7")
     code = """
+        from pathlib import Path
+
         def load_examples(location, times):
-            for word in open(location).read().split():
+            for word in Path(location).read_text().split():
                 yield {"x": int(word) * times}
         """
     result = ingest(code, location="numbers.txt", params={"times": 2}, split_ratios=(1.0, 0.0, 0.0))
