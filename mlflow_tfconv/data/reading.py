@@ -25,7 +25,7 @@ def read_dataset(
     batch_size: int,
     *,
     shuffle: bool | int = False,
-    seed: int = 0,
+    seed: int | tf.Tensor = 0,
     repeat: bool = False,
     drop_remainder: bool = False,
 ) -> tf.data.Dataset:
@@ -42,7 +42,7 @@ def read_dataset(
         batch_size: Examples in a batch.
         shuffle: Whether the order changes with every pass; a number is the examples to draw from,
             otherwise about 64 MB of them.
-        seed: Of the shuffling.
+        seed: Of the shuffling; within another pipeline also an int64 tensor, such as its epoch.
         repeat: Whether to begin anew at the end, without an end.
         drop_remainder: Whether to leave out a last batch that is not full.
 
@@ -76,7 +76,9 @@ def ordered_records(manifest: Manifest, split: str) -> tf.data.Dataset:
     return tf.data.TFRecordDataset([str(path) for path in manifest.shard_paths(split)])
 
 
-def _records(manifest: Manifest, split: str, shuffle: bool | int, seed: int) -> tf.data.Dataset:
+def _records(
+    manifest: Manifest, split: str, shuffle: bool | int, seed: int | tf.Tensor
+) -> tf.data.Dataset:
     """Serialized examples: shuffling these costs less memory than shuffling parsed ones."""
     paths = [str(path) for path in manifest.shard_paths(split)]
     files = tf.data.Dataset.from_tensor_slices(paths)

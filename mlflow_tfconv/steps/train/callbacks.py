@@ -1,0 +1,157 @@
+"""What this package adds to a user's callbacks: progress, guards, logs and the backup."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+
+from mlflow_tfconv.engine.events import Emit, Metric, Progress
+from mlflow_tfconv.errors import ConfigError, StepError
+from mlflow_tfconv.steps.train.backup import (
+    Backup,
+    TrainingState,
+    changed_attributes,
+    plain_attributes,
+    random_states,
+    restore_attributes,
+    restore_random_states,
+)
+
+_SECONDS_BETWEEN_BARS = 0.25
+
+
+class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # keras carries no types
+    """Tells how far training is, and ends it when its loss is no longer a number."""
+
+    def __init__(self, emit: Emit, *, epochs: int, steps: int, monitor: str) -> None:
+        super().__init__()
+        self._emit = emit
+        self._epochs, self._steps, self._monitor = epochs, steps, monitor
+        self._epoch = 0
+        self._next_bar = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Remembers the epoch."""
+        del logs  # Keras passes it
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Looks at the loss, and a few times a second moves the bar."""
+        loss = (logs or {}).get("loss", 0.0)
+        if not math.isfinite(loss):
+            raise _not_finite("loss", loss, f"epoch {self._epoch + 1}, batch {batch + 1}")
+        now = time.perf_counter()
+        if now >= self._next_bar:
+            self._next_bar = now + _SECONDS_BETWEEN_BARS
+            self._show(self._epoch + (batch + 1) / self._steps, logs or {})
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Looks at the metric to monitor."""
+        logs = logs or {}
+        if self._monitor not in logs:
+            raise _no_such_metric(self._monitor, list(logs))
+        if math.isnan(logs[self._monitor]):
+            raise _not_finite(self._monitor, logs[self._monitor], f"epoch {epoch + 1}")
+        self._show(epoch + 1, logs)
+
+    def _show(self, done: float, logs: Mapping[str, float]) -> None:
+        values = " ".join(
+            f"{name} {logs[name]:.4f}" for name in ("loss", "accuracy") if name in logs
+        )
+        watched = f" {self._monitor} {logs[self._monitor]:.4f}" if self._monitor in logs else ""
+        epoch = min(math.ceil(done), self._epochs)
+        self._emit(
+            Progress(
+                label="training",
+                done=done,
+                total=self._epochs,
+                detail=f"epoch {epoch}/{self._epochs} {values}{watched}",
+            )
+        )
+
+
+class BestEpoch(keras.callbacks.EarlyStopping):  # type: ignore[misc]  # keras carries no types
+    """Knows the best epoch so far, as `best_epoch`, counted from 0; never stops anything."""
+
+    def __init__(self, monitor: str, mode: str) -> None:
+        super().__init__(monitor=monitor, mode=mode, patience=2**31)
+
+
+class Logs(keras.callbacks.TensorBoard):  # type: ignore[misc]  # keras carries no types
+    """TensorBoard's logs, on disk at the end of every epoch and not some time later."""
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Writes, and flushes."""
+        super().on_epoch_end(epoch, logs)
+        for writer in self._writers.values():
+            writer.flush()
+
+
+class EpochEnd(keras.callbacks.Callback):  # type: ignore[misc]  # keras carries no types
+    """Keeps the state after every epoch and then logs its metrics; brings a state back at the start.
+
+    To be the last callback: at the start the others' `on_train_begin` would reset what it brings
+    back, at the end of an epoch it keeps what the others have decided.
+    """
+
+    def __init__(self, backup: Backup, emit: Emit, others: Sequence[Any], best: BestEpoch) -> None:
+        super().__init__()
+        self._backup, self._emit = backup, emit
+        self._others, self._best = others, best
+        self._before: list[Mapping[str, bytes]] = []
+        self._metrics: tuple[Metric, ...] = ()
+        self.state: TrainingState | None = None
+
+    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
+        """Brings the state back."""
+        del logs  # Keras passes it
+        self._before = [plain_attributes(callback) for callback in self._others]
+        if self.state is None:
+            return
+        restore_attributes(self._others, self.state.callbacks)
+        restore_random_states(self.state.random_states)
+        self._metrics = self.state.metrics
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Keeps the state; what was logged is in it, so no epoch is logged twice."""
+        values = {k: v for k, v in (logs or {}).items() if isinstance(v, float)}
+        new = [Metric(name=name, value=value, step=epoch + 1) for name, value in values.items()]
+        self._metrics = (*self._metrics, *new)
+        state = TrainingState(
+            epochs=epoch + 1,
+            best_epoch=self._best.best_epoch + 1,
+            stopped=bool(self.model.stop_training),
+            metrics=self._metrics,
+            callbacks=changed_attributes(self._others, self._before),
+            random_states=random_states(),
+            log_sizes=self._backup.log_sizes(),
+        )
+        self._backup.save(self.model, state)
+        self.state = state
+        for metric in new:
+            self._emit(metric)
+
+
+def _not_finite(name: str, value: float, where: str) -> StepError:
+    return StepError(
+        f"Training was stopped in {where}: {name} is no longer a number.",
+        received=f"{name} = {value}",
+        expected="a finite number",
+        fix="Lower the learning rate or clip gradients (clipnorm=1.0) in steps/train.py, and look "
+        "for NaN, Inf or unscaled values in the features and labels.",
+    )
+
+
+def _no_such_metric(monitor: str, names: list[str]) -> ConfigError:
+    near = difflib.get_close_matches(monitor, names, n=1)
+    return ConfigError(
+        f"The model has no metric {monitor} to monitor.",
+        received=f"train.monitor: {monitor}",
+        expected=" or ".join(names),
+        fix=f"Did you mean {near[0]!r}?" if near else "Change `monitor`, or the model's metrics.",
+    )

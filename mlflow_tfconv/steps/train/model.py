@@ -1,0 +1,116 @@
+"""The user's model: made, and checked against the data before any training."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from mlflow_tfconv.artifacts import Dataset
+from mlflow_tfconv.data.manifest import Manifest
+from mlflow_tfconv.data.reading import read_dataset
+from mlflow_tfconv.engine.user_files import is_installed
+from mlflow_tfconv.errors import ConfigError, DataError
+from mlflow_tfconv.steps.train.config import TrainConfig
+from mlflow_tfconv.steps.train.functions import FILE, TrainFunctions, check_arguments
+
+
+def made_model(
+    functions: TrainFunctions, source: Dataset, manifest: Manifest, config: TrainConfig
+) -> keras.Model:
+    """The compiled model of `model_fn`, given what `prepare_fn` has learned from the data.
+
+    Raises:
+        ConfigError: `model_fn` does not take the params, or gives no compiled Keras model.
+    """
+    if functions.prepare_fn is None:
+        params = dict(config.params)
+    else:
+        batches = read_dataset(source, "train", config.batch_size)
+        params = {**(functions.prepare_fn(batches, manifest.schema) or {}), **config.params}
+    check_arguments(functions.model_fn, params)
+    model = functions.model_fn(manifest.schema, **params)
+    _check_compiled(model)
+    return model
+
+
+def check_fit(model: keras.Model, features: Any, label: Any, manifest: Manifest) -> None:
+    """Builds the model on a small batch, and makes sure that its loss takes outputs and label.
+
+    Raises:
+        DataError: Shapes or names of the model and of the data do not match.
+    """
+    if type(model).train_step is not keras.Model.train_step and model.built:
+        return  # such a model alone knows what to do with a batch
+    try:
+        outputs = model(features, training=False)
+        if label is not None and model.loss is not None:
+            model.compute_loss(x=features, y=label, y_pred=outputs, training=False)
+    except Exception as e:
+        if _from_users_code(e):
+            raise
+        raise DataError(
+            f"The model of {FILE} does not fit the data: {_first_line(e)}",
+            received=f"features: {_shapes(features, manifest.schema.inputs)}; "
+            f"label: {_shapes(label, manifest.schema.labels)}",
+            expected=f"inputs: {_described(getattr(model, 'inputs', None))}; "
+            f"outputs: {_described(getattr(model, 'outputs', None))}; loss: {_loss_name(model)}",
+            fix="Build the model from `spec` (spec.inputs, spec.labels), choose a loss for this "
+            "kind of label, or change what steps/ingest.py yields.",
+        ) from e
+    model.reset_metrics()
+
+
+def _check_compiled(model: object) -> None:
+    if not isinstance(model, keras.Model):
+        kind = f"{type(model).__module__}.{type(model).__name__}"
+        raise ConfigError(
+            f"model_fn in {FILE} gives no Keras 3 model.",
+            received="None" if model is None else kind,
+            expected="a compiled keras.Model",
+            fix="End model_fn with `return model`." if model is None else "Build it with `keras`.",
+        )
+    if not model.compiled:
+        raise ConfigError(
+            f"model_fn in {FILE} gives a model that is not compiled.",
+            received=f"keras model {model.name!r} without optimizer and loss",
+            expected="a compiled keras.Model",
+            fix="Call model.compile(optimizer=..., loss=..., metrics=[...]) in model_fn.",
+        )
+
+
+def _from_users_code(error: BaseException) -> bool:
+    """Whether code outside of installed packages, such as a layer's `call`, raised it."""
+    files = [Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)]
+    return any(file.suffix == ".py" and not is_installed(file) for file in files)
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+def _shapes(value: Any, names: Mapping[str, Any]) -> str:
+    if value is None:
+        return "none"
+    named = value if isinstance(value, Mapping) else {next(iter(names), "value"): value}
+    return ", ".join(_shape(name, array.shape, array.dtype.name) for name, array in named.items())
+
+
+def _described(tensors: Any) -> str:
+    if not tensors:
+        return "unknown"
+    return ", ".join(_shape(tensor.name, tensor.shape, tensor.dtype) for tensor in tensors)
+
+
+def _shape(name: str, shape: Any, dtype: Any) -> str:
+    dimensions = ", ".join("?" if n is None else str(n) for n in tuple(shape)[1:])
+    return f"{name} (batch{', ' + dimensions if dimensions else ''}) {dtype}"
+
+
+def _loss_name(model: keras.Model) -> str:
+    loss = model.loss
+    return loss if isinstance(loss, str) else getattr(loss, "name", None) or str(loss)

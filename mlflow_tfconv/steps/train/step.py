@@ -1,0 +1,49 @@
+"""train: a model, from examples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from mlflow_tfconv.artifacts import Checkpoint, Dataset
+from mlflow_tfconv.engine.step import Step, StepContext, StepResult
+from mlflow_tfconv.steps.train.config import TrainConfig
+
+
+class TrainStep(Step[TrainConfig]):
+    """Trains the model of `steps/train.py` on the stream of the training split.
+
+    The weights of the best epoch end up in `model.keras`. A training that was killed goes on after
+    its last finished epoch when it is run again with the same folder, and ends as if nothing had
+    happened.
+    """
+
+    name: ClassVar[str] = "train"
+    config_class: ClassVar[type] = TrainConfig
+    user_code: ClassVar[tuple[str, ...]] = ("steps/train.py",)
+    libraries: ClassVar[tuple[str, ...]] = ("tensorflow", "keras", "numpy")
+    resumable: ClassVar[bool] = True
+
+    def run(
+        self, source: Dataset, workdir: Path, context: StepContext = StepContext()
+    ) -> StepResult:
+        """Trains.
+
+        Args:
+            source: Examples with the splits train and, if there are any, validation and test.
+            workdir: Empty, or what a killed run has left.
+            context: `recipe_root` holds `steps/train.py`.
+
+        Raises:
+            ConfigError: `steps/train.py` or the config can't be used.
+            DataError: There is nothing to train on, or the model does not fit the data.
+            StepError: The loss is no longer a number.
+        """
+        from mlflow_tfconv.steps.train.card import train_card
+        from mlflow_tfconv.steps.train.fit import MODEL_FILE, fit
+
+        training = fit(source, workdir, context, self.config)
+        return StepResult(
+            output=Checkpoint(path=workdir / MODEL_FILE, history=training.history),
+            card=train_card(training, self.config.epochs, workdir),
+        )

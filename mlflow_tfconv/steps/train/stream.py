@@ -1,0 +1,89 @@
+"""The training split as one stream over all epochs, the same after a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from mlflow_tfconv.artifacts import Dataset
+from mlflow_tfconv.data.reading import read_dataset
+from mlflow_tfconv.steps.train.config import TrainConfig
+
+#: Parts of the names of operations whose results hang on how often they have run before.
+_DRAWING = ("Random", "Multinomial", "PyFunc")
+
+
+def training_stream(
+    source: Dataset,
+    config: TrainConfig,
+    *,
+    first_epoch: int = 0,
+    augment_fn: Callable[..., Any] | None = None,
+) -> tf.data.Dataset:
+    """The batches of all epochs from `first_epoch` on, one epoch after another, without an end mark.
+
+    One pipeline feeds them all, so that the next epoch is read ahead while this one is validated.
+    The order within epoch n depends on (seed, n) alone: a stream that starts at epoch n goes on as
+    one that started at 0 would have.
+
+    Args:
+        source: The dataset.
+        config: Batch size, epochs, seed, shuffle.
+        first_epoch: Number of epochs that were trained before.
+        augment_fn: The user's, applied to each batch.
+    """
+    if augment_fn is None:
+        return _epochs(source, config, first_epoch)
+    function, draws = _traced(augment_fn, read_dataset(source, "train", config.batch_size))
+    if not draws:
+        batches = _epochs(source, config, first_epoch)
+        return batches.map(function, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    # Random numbers of TensorFlow's stateful operations come in the order of the calls: one call at
+    # a time, and after a restart all the calls of the epochs before, without training on them.
+    batches = _epochs(source, config, 0).map(function)
+    return batches.skip(first_epoch * steps_per_epoch(source, config)).prefetch(tf.data.AUTOTUNE)
+
+
+def steps_per_epoch(source: Dataset, config: TrainConfig) -> int:
+    """Batches of an epoch; the last may be smaller."""
+    return -(-source.counts["train"] // config.batch_size)
+
+
+def first_examples(
+    source: Dataset, count: int, augment_fn: Callable[..., Any] | None = None
+) -> tuple[Any, Any]:
+    """A small batch as the model will get it: features, and the label or None."""
+    batches = read_dataset(source, "train", count).take(1)
+    if augment_fn is not None:
+        batches = batches.map(_traced(augment_fn, batches)[0])
+    batch = next(iter(batches))
+    return (batch[0], batch[1]) if isinstance(batch, tuple) else (batch, None)
+
+
+def _epochs(source: Dataset, config: TrainConfig, first: int) -> tf.data.Dataset:
+    @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
+    def epoch(number: tf.Tensor) -> tf.data.Dataset:
+        # Of this function's graph only. With 0 TensorFlow asks whether the other seed, a tensor
+        # here, is 0 as well, and fails.
+        tf.random.set_seed(config.seed + 1)
+        return read_dataset(source, "train", config.batch_size, shuffle=config.shuffle, seed=number)
+
+    # At least one epoch: Keras looks at a batch even where none is left to train.
+    last = max(config.epochs, first + 1)
+    return tf.data.Dataset.range(first, last).flat_map(epoch).prefetch(tf.data.AUTOTUNE)
+
+
+def _traced(augment_fn: Callable[..., Any], batches: tf.data.Dataset) -> tuple[Any, bool]:
+    """The user's function as a graph, and whether it draws numbers in order."""
+    spec = batches.element_spec
+    arguments = spec if isinstance(spec, tuple) else (spec, None)
+    function = tf.function(augment_fn).get_concrete_function(*arguments)
+    definition = function.graph.as_graph_def()
+    nodes = [*definition.node, *(n for f in definition.library.function for n in f.node_def)]
+    return function, any(
+        part in node.op and not node.op.startswith("Stateless")
+        for node in nodes
+        for part in _DRAWING
+    )
