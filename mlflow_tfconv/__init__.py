@@ -20,7 +20,7 @@ _HOMES = {
     "read_dataset": "mlflow_tfconv.data.reading",
 }
 
-__all__ = sorted(_HOMES)  # noqa: PLE0605 (one table serves both)
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -147,7 +146,8 @@ def read_recipe(root: Path, profile: str) -> ResolvedRecipe:
     )
     check_user_code(root, steps, config.metrics)
     _check_start(steps)
-    plan = Plan(root=root, profile=profile, steps=steps, context=_context(config, steps, root))
+    context = _context(config, steps, root, text)
+    plan = Plan(root=root, profile=profile, steps=steps, context=context)
     return ResolvedRecipe(root=root, profile=profile, config=config, plan=plan, data=data)
 
 
@@ -221,7 +221,9 @@ def _check_start(steps: tuple[Step[Any], ...]) -> None:
             )
 
 
-def _context(config: RecipeConfig, steps: tuple[Step[Any], ...], root: Path) -> StepContext:
+def _context(
+    config: RecipeConfig, steps: tuple[Step[Any], ...], root: Path, text: RecipeText
+) -> StepContext:
     convert = next((step.config for step in steps if step.name == "convert"), None)
     settings = {
         "input_map": getattr(convert, "input_map", None),
@@ -229,13 +231,20 @@ def _context(config: RecipeConfig, steps: tuple[Step[Any], ...], root: Path) -> 
     }
     return StepContext(
         recipe_root=root,
-        device=Device.parse(config.device, config.device_options),
+        device=_device(config, text),
         metrics=config.metrics,
         primary_metric=config.primary_metric,
         settings=settings,
     )
 
 
-def as_plain(config: Any) -> Any:
-    """A config as plain values, to be written down."""
-    return dataclasses.asdict(config)
+def _device(config: RecipeConfig, text: RecipeText) -> Device:
+    try:
+        return Device.parse(config.device, config.device_options)
+    except ConfigError as error:
+        raise ConfigError(
+            f"{text.place(('device',))}: {error.what}",
+            received=error.received,
+            expected=error.expected,
+            fix=error.fix,
+        ) from error

@@ -60,7 +60,7 @@ def available_profiles(root: Path) -> list[str]:
 
 
 def suggestion(word: str, words: Iterable[str]) -> str | None:
-    """ "Did you mean ...?", when something is near enough."""
+    """The question "Did you mean ...?", when something is near enough."""
     near = difflib.get_close_matches(word, list(words), n=1, cutoff=0.6)
     return f"Did you mean {near[0]!r}?" if near else None
 

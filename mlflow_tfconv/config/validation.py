@@ -73,7 +73,8 @@ def _problems(kind: Any, data: Any, error: ValidationError) -> Iterator[_Problem
         if better:
             found[at] = problem
     deepest = [at for at in found if not any(o != at and o[: len(at)] == at for o in found)]
-    for at in deepest:
+    # A misspelt key also leaves the right one missing: what is there to be mended comes first.
+    for at in sorted(deepest, key=lambda at: found[at].received is None):
         yield found[at]
 
 

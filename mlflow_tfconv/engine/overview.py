@@ -104,7 +104,7 @@ def overview_text(views: Sequence[StepView], title: str) -> RenderableType:
 
 
 def duration(seconds: float) -> str:
-    """ "0.4 s", "12 s", "3 min 5 s"."""
+    """A time as people say it: "0.4 s", "12 s", "3 min 5 s"."""
     if seconds < 60:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)

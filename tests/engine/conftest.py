@@ -15,7 +15,7 @@ from mlflow_tfconv.engine.store import Store
 
 sys.path.insert(0, str(Path(__file__).parent))  # the steps' process imports sample_steps by name
 
-from sample_steps import CountConfig, CountStep, WriteConfig, WriteStep  # noqa: E402
+from sample_steps import CountConfig, CountStep, WriteConfig, WriteStep
 
 
 class Ear:

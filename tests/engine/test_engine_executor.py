@@ -5,6 +5,7 @@ import signal
 import threading
 from pathlib import Path
 
+import psutil
 import pytest
 
 from mlflow_tfconv.engine.store import Store
@@ -104,7 +105,7 @@ def test_a_killed_step_goes_on_where_it_was(run, ear):
 
 
 def test_a_segfault_is_called_one(run):
-    with pytest.raises(StepCrashedError, match="crashed in native code .SIGSEGV"):
+    with pytest.raises(StepCrashedError, match="crashed in native code"):
         run(fail="segfault")
 
 
@@ -152,18 +153,12 @@ def test_ctrl_c_ends_the_steps_process_too(run, ear, tmp_path):
     class Interrupting(type(ear)):
         def handle(self, step, event):
             if getattr(event, "step", None) == 1:
-                pids.extend(int(p.name) for p in Path("/proc").iterdir() if _is_child_server(p))
+                pids.extend(p.pid for p in psutil.Process().children(recursive=True))
                 threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
 
     with pytest.raises(KeyboardInterrupt):
         run(listener=Interrupting(), fail="sleep")
-    assert pids
+    assert len(pids) == 2  # the server and the step
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
     assert Store(tmp_path / "state").records("local")["train"].status == "interrupted"
 
-
-def _is_child_server(process: Path) -> bool:
-    try:
-        return b"engine.forkserver" in (process / "cmdline").read_bytes()
-    except (OSError, ValueError):
-        return False
