@@ -5,6 +5,7 @@ Nothing is executed and no heavy library is imported; HDF5 files are opened with
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -121,6 +122,9 @@ def _file(path: Path) -> Recognised:
     for offset, magic, told in _MAGICS:
         if (head[offset:] if offset >= 0 else tail[offset:]).startswith(magic):
             return told(path)
+    shard = re.search(r"\.data-\d{5}-of-\d{5}$", path.name)
+    if shard and ".index" in _siblings(path.with_name(path.name[: shard.start()])):
+        return _checkpoint(path.with_name(path.name[: shard.start()]))
     return _text(path, head) or _protobuf(path)
 
 
@@ -181,6 +185,8 @@ _MAGICS: tuple[tuple[int, bytes, Callable[[Path], Recognised]], ...] = (
 
 def _text(path: Path, head: bytes) -> Recognised | None:
     start = head.lstrip()
+    if start.startswith(b"model_checkpoint_path:"):
+        return _folder(path.parent)
     if start.startswith((b"{", b'"{')) and b"class_name" in head:
         return Recognised(format="keras_json", path=path)
     if start.startswith((b"node {", b"meta_info_def {", b"graph_def {")):

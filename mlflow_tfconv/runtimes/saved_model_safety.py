@@ -40,8 +40,9 @@ def refuse_unsafe_saved_model(path: Path) -> None:
         ConversionError: saved_model.pb or the variables are missing or damaged, or the graph holds
             an operation of `UNSAFE_OPS`.
     """
-    _require_variables(path)
-    for node in _nodes(_parsed(path)):
+    message = parsed_saved_model(path)
+    _require_variables(path, message)
+    for node in _nodes(message):
         if node.op in UNSAFE_OPS:
             raise ConversionError(
                 "This SavedModel is refused: it could read or write files or run foreign code.",
@@ -51,7 +52,12 @@ def refuse_unsafe_saved_model(path: Path) -> None:
             )
 
 
-def _parsed(path: Path) -> Any:
+def parsed_saved_model(path: Path) -> Any:
+    """The `SavedModel` message of a folder; nothing is loaded or run.
+
+    Raises:
+        ConversionError: saved_model.pb is missing, damaged or cut off.
+    """
     message = saved_model_pb2.SavedModel()
     binary, text = path / "saved_model.pb", path / "saved_model.pbtxt"
     try:
@@ -68,10 +74,11 @@ def _parsed(path: Path) -> Any:
     return message
 
 
-def _require_variables(path: Path) -> None:
+def _require_variables(path: Path, message: Any) -> None:
     """Each variables.index needs all the data shards that its neighbours' names count."""
     folder = path / "variables"
     if not folder.is_dir():
+        _refuse_variables(path, message)
         return
     shards = sorted(shard.name for shard in folder.glob("variables.data-?????-of-?????"))
     wanted = int(shards[0][-5:]) if shards else 1
@@ -83,6 +90,18 @@ def _require_variables(path: Path) -> None:
             expected=f"variables.index and {wanted} file(s) variables.data-*",
             fix="Copy the whole folder again.",
         )
+
+
+def _refuse_variables(path: Path, message: Any) -> None:
+    for meta_graph in message.meta_graphs:
+        for node in meta_graph.graph_def.node:
+            if node.op in ("VarHandleOp", "VariableV2", "Variable"):
+                raise ConversionError(
+                    "The SavedModel's folder variables/ is missing.",
+                    received=f"variable {node.name} in {path}, and no values for it",
+                    expected="variables/variables.index and variables/variables.data-*",
+                    fix="Copy the whole folder again.",
+                )
 
 
 def _nodes(message: Any) -> Iterator[Any]:

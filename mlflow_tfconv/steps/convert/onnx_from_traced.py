@@ -21,7 +21,7 @@ from tf2onnx import optimizer, tf_loader, tfonnx
 from mlflow_tfconv.artifacts import TensorSpec
 from mlflow_tfconv.errors import ConversionError
 from mlflow_tfconv.steps.convert.stable_names import stable_names
-from mlflow_tfconv.steps.convert.tf2onnx_additions import OPERATIONS, OPTIMIZERS
+from mlflow_tfconv.steps.convert.tf2onnx_additions import OPERATIONS, nodes_in_order
 from mlflow_tfconv.steps.convert.traced import Traced
 
 #: Protobuf's limit is 2 GiB for a message; the graph itself needs some of it.
@@ -37,7 +37,7 @@ def onnx_from_traced(traced: Traced, path: Path, *, opset: int) -> None:
     """
     _require_tensors(traced.inputs + traced.outputs)
     _require_size(traced.function)
-    with _errors_noted() as errors:
+    with _errors_noted() as errors, nodes_in_order():
         try:
             model = _converted(traced, opset)
         except ConversionError:
@@ -81,7 +81,7 @@ def _onnx_model(
         custom_op_handlers=dict(OPERATIONS),
     )
     # Catching errors would deep-copy the graph with its weights for every single pass.
-    optimized = optimizer.optimize_graph(converted, catch_errors=False, optimizers=OPTIMIZERS)
+    optimized = optimizer.optimize_graph(converted, catch_errors=False)
     return optimized.make_model("made by mlflow_tfconv", graph_name="model")
 
 

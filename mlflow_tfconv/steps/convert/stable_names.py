@@ -1,7 +1,7 @@
-"""The same model gives the same ONNX file, to the bit.
+"""Names in an ONNX file that are the same whenever the same model is converted.
 
-tf2onnx walks sets of nodes, whose order follows memory addresses: the order of nodes and the
-counters in the names that it makes up (`const_fold_opt__17`) differ from run to run.
+tf2onnx numbers what it makes up (`const_fold_opt__17`) by a counter of the process, and its einsum
+pass by memory addresses.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-_MADE_UP = re.compile(r"__\d+(?=$|[:/_])")
+_MADE_UP = re.compile(r"__\d+(?=$|[:/_])|(?<=einsum)\d{6,}")
 
 
 def stable_names(model: Any) -> Any:

@@ -1,13 +1,14 @@
-"""What tf2onnx lacks: operations it has no handler for, and passes that give the same bytes again."""
+"""What tf2onnx lacks: operations it has no handler for, and the same result every time."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from tf2onnx import optimizer
-from tf2onnx.optimizer.merge_duplicated_nodes_optimizer import MergeDuplicatedNodesOptimizer
+from tf2onnx.graph import Graph
 
 
 def _erfc(graph: Any, node: Any, _name: str, _args: Any) -> None:
@@ -27,18 +28,36 @@ def _erfc(graph: Any, node: Any, _name: str, _args: Any) -> None:
     )
 
 
-class _MergeInOrder(MergeDuplicatedNodesOptimizer):  # type: ignore[misc]  # tf2onnx has no types
-    """Keeps the duplicate whose name comes first, not the one whose memory address does."""
-
-    def _del_nodes_if_duplicated(self, nodes_group: list[Any], graph: Any) -> None:
-        super()._del_nodes_if_duplicated(sorted(nodes_group, key=lambda n: str(n.name)), graph)
-
-
 #: TensorFlow operation to its handler, as tf2onnx takes them.
 OPERATIONS: dict[str, tuple[Any, list[Any]]] = {"Erfc": (_erfc, [])}
 
-#: tf2onnx's own passes, in its order.
-OPTIMIZERS = OrderedDict(
-    (name, _MergeInOrder if name == "merge_duplication" else factory)
-    for name, factory in optimizer._get_optimizers().items()
-)
+
+@contextmanager
+def nodes_in_order() -> Iterator[None]:
+    """Makes tf2onnx give the same model every time.
+
+    Its passes walk sets, whose order follows memory addresses and the seed of `hash`: which of two
+    equal nodes survives, and the counters in the names it makes up, would differ from run to run.
+    """
+    needed, consumers = Graph.extract_sub_graph_nodes, Graph.find_output_consumers
+
+    def sorted_needed(graph: Any, *args: Any, **kwargs: Any) -> list[Any]:
+        return sorted(needed(graph, *args, **kwargs), key=_place)
+
+    def sorted_consumers(graph: Any, name: str) -> list[Any]:
+        return sorted(consumers(graph, name), key=_place)
+
+    Graph.extract_sub_graph_nodes, Graph.find_output_consumers = sorted_needed, sorted_consumers
+    try:
+        yield
+    finally:
+        Graph.extract_sub_graph_nodes, Graph.find_output_consumers = needed, consumers
+
+
+def _place(node: Any) -> tuple[str, str]:
+    return without_addresses(node.name), node.name
+
+
+def without_addresses(name: str) -> str:
+    """A name without the memory address that tf2onnx's einsum pass writes into it."""
+    return re.sub(r"(?<=einsum)\d{6,}", "", name)

@@ -32,11 +32,11 @@ def module_of(function: Any, model: Any) -> Any:
         model: The object that owns its variables, tables and assets.
     """
     module = tf.Module()
-    variables = list(function.graph.variables)
-    handles = {id(variable.handle) for variable in variables}
-    others = [t for t in function.captured_inputs if t.dtype in (tf.resource, tf.variant)]
-    if all(id(tensor) in handles for tensor in others):
-        module.weights = variables
+    variables = {id(variable.handle): variable for variable in function.graph.variables}
+    used = [t for t in function.captured_inputs if t.dtype in (tf.resource, tf.variant)]
+    if all(id(tensor) in variables for tensor in used):
+        # In the order of their use: `graph.variables` comes from a set.
+        module.weights = [variables[id(tensor)] for tensor in used]
     else:
         module.model = model
     return module
