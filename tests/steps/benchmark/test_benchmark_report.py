@@ -1,0 +1,51 @@
+"""The report: complete, in the agreed order, and nothing unmeasured written as 0."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mlflow_tfconv.artifacts import Reports, VariantReport
+from mlflow_tfconv.steps.benchmark.report import BenchmarkReport
+
+REPORT = BenchmarkReport(
+    Reports(
+        rows=(
+            VariantReport(
+                run_name="base/onnx",
+                metrics={
+                    "footprint/size_mb": 0.1234,
+                    "latency/p50_ms": 0.5,
+                    "quality/accuracy_drop": 0.0,
+                    "quality/accuracy": 0.9876,
+                },
+                notes=("may be unstable, because they drifted by 20% (batch 1)",),
+            ),
+            VariantReport(run_name="<bad>/onnx", failure="It crashed.\n  Fix: x"),
+        ),
+        environment={"device": "cpu", "machine": {"processor": "P"}},
+    )
+)
+
+
+def test_columns_are_the_metric_names_quality_first() -> None:
+    frame = REPORT.to_dataframe()
+    assert list(frame.columns) == [
+        "quality/accuracy_drop",
+        "quality/accuracy",
+        "latency/p50_ms",
+        "footprint/size_mb",
+    ]
+    assert np.isnan(frame.loc["<bad>/onnx", "latency/p50_ms"])
+
+
+def test_the_table_shows_what_was_measured_and_short_remarks() -> None:
+    table = REPORT.table("accuracy")
+    assert table.columns == ("variant", "accuracy", "size MB", "p50 ms", "notes")
+    assert table.rows == (
+        ("base/onnx", "0.9876", "0.123", "0.5", "may be unstable"),
+        ("<bad>/onnx", "", "", "", "failed: It crashed."),
+    )
+
+
+def test_names_in_html_are_text() -> None:
+    assert "<td>&lt;bad&gt;/onnx</td>" in REPORT.to_html()

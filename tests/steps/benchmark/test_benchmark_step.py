@@ -1,0 +1,251 @@
+"""The step and `tfconv.benchmark`: what fails is a result, what was measured is not redone."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from mlflow_tfconv.artifacts import Audit, Dataset, TensorSpec, Variant, Variants
+from mlflow_tfconv.data.examples import serialized_example
+from mlflow_tfconv.data.inference import SchemaInference
+from mlflow_tfconv.data.manifest import Manifest, write_manifest
+from mlflow_tfconv.data.shards import ShardWriter
+from mlflow_tfconv.device import Device
+from mlflow_tfconv.engine.codec import decode, encode
+from mlflow_tfconv.engine.events import ArtifactFile, Event, Message, Metric
+from mlflow_tfconv.engine.parts import Parts
+from mlflow_tfconv.engine.step import StepContext
+from mlflow_tfconv.errors import BenchmarkError, DeviceError
+from mlflow_tfconv.steps.benchmark.config import BenchmarkConfig
+from mlflow_tfconv.steps.benchmark.step import BenchmarkStep, benchmark
+
+INPUTS = (TensorSpec(name="x", dtype="float32", shape=(None, 4)),)
+
+
+def true_classes(inputs: np.ndarray) -> np.ndarray:
+    """Those that the noiseless model of the room's fixtures gives."""
+    exact = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
+    return np.argmax(inputs @ exact, axis=1)
+
+
+def some_inputs(count: int = 30) -> np.ndarray:
+    return np.random.default_rng(1).normal(size=(count, 4)).astype(np.float32)
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    """Thirty labelled examples in the split "test"."""
+    home = tmp_path / "dataset"
+    home.mkdir()
+    inference = SchemaInference(("kind",))
+    inputs = some_inputs()
+    with ShardWriter(home, "test", 10_000) as writer:
+        for x, kind in zip(inputs, true_classes(inputs), strict=True):
+            writer.write(serialized_example(inference.check({"x": x, "kind": int(kind)}, "here")))
+    manifest = Manifest(schema=inference.schema(None), splits={"test": writer.shards}, folder=home)
+    write_manifest(manifest, home)
+    return Dataset(manifest=home / "manifest.json", digest=manifest.digest, counts=manifest.counts)
+
+
+@pytest.fixture
+def context(dataset: Dataset, tmp_path: Path) -> StepContext:
+    """With parts that stay between runs, and events in `context.settings["events"]`."""
+    events: list[Event] = []
+    return StepContext(
+        dataset=dataset,
+        parts=Parts(tmp_path / "parts"),
+        emit=events.append,
+        settings={"events": events},
+    )
+
+
+def run(
+    config: BenchmarkConfig, variants: list[Variant], workdir: Path, context: StepContext
+) -> Any:
+    workdir.mkdir()
+    source = Variants(variants=tuple(variants), inputs=INPUTS)
+    return BenchmarkStep(config).run(source, workdir, context)
+
+
+def onnx_variant(name: str, path: Path, **more: Any) -> Variant:
+    return Variant(name=name, format="onnx", path=path, fingerprint=f"of {name}", **more)
+
+
+def test_variants_are_compared_with_the_base(
+    quick: BenchmarkConfig, make_model: Any, context: StepContext, tmp_path: Path
+) -> None:
+    audit = Audit(size_bytes=2_000_000, compressed_bytes=1, weights_bytes={"int8": 5}, sparsity=0.5)
+    noisy = onnx_variant("noisy", make_model("noisy", noise=0.5), audit=audit)
+    base = onnx_variant("base", make_model("base"))
+    result = run(quick, [noisy, base], tmp_path / "work", context)
+    metrics = {row.run_name: row.metrics for row in result.output.rows}
+    assert list(metrics) == ["noisy/onnx", "base/onnx"]
+    assert result.output.environment["reference"] == "base/onnx"
+    assert metrics["base/onnx"]["quality/accuracy"] == 1.0
+    lost = 1.0 - metrics["noisy/onnx"]["quality/accuracy"]
+    assert metrics["noisy/onnx"]["quality/accuracy_drop"] == pytest.approx(lost)
+    assert metrics["noisy/onnx"]["quality/agreement"] == pytest.approx(1.0 - lost)
+    assert metrics["noisy/onnx"]["footprint/size_mb"] == 2.0
+    assert metrics["noisy/onnx"]["sparsity"] == 0.5
+
+
+def test_what_is_measured_is_told_and_left_behind(
+    quick: BenchmarkConfig, make_model: Any, context: StepContext, tmp_path: Path
+) -> None:
+    variants = [onnx_variant(name, make_model(name)) for name in ("base", "other")]
+    result = run(quick, variants, tmp_path / "work", context)
+    events = context.settings["events"]
+    told = {(e.run, e.name) for e in events if isinstance(e, Metric)}
+    assert {("base/onnx", "latency/p50_ms"), ("other/onnx", "footprint/host_peak_mb")} <= told
+    files = {e.path.name for e in events if isinstance(e, ArtifactFile)}
+    assert {"report.json", "raw_samples.parquet", "quality_against_latency.png"} <= files
+    table = pq.read_table(tmp_path / "work" / "raw_samples.parquet")
+    assert set(table.column("variant").to_pylist()) == {"base/onnx", "other/onnx"}
+    assert result.card.title == "2 variants measured on cpu"
+    plain = json.loads(json.dumps(encode(result.output, tmp_path / "work")))
+    assert decode(plain, tmp_path / "work").rows == result.output.rows
+
+
+def test_a_new_variant_does_not_have_the_others_measured_again(
+    quick: BenchmarkConfig, make_model: Any, context: StepContext, tmp_path: Path
+) -> None:
+    base, other = (onnx_variant(name, make_model(name)) for name in ("base", "other"))
+    first = run(quick, [base], tmp_path / "first", context)
+    second = run(quick, [base, other], tmp_path / "second", context)
+    assert second.output.rows[0].metrics == first.output.rows[0].metrics
+    assert len(list((tmp_path / "parts").iterdir())) == 3  # the examples, two variants
+
+
+def test_another_config_has_them_measured_again(
+    quick: BenchmarkConfig, make_model: Any, context: StepContext, tmp_path: Path
+) -> None:
+    base = onnx_variant("base", make_model("base"))
+    run(quick, [base], tmp_path / "first", context)
+    run(dataclasses.replace(quick, min_count=6), [base], tmp_path / "second", context)
+    assert len(list((tmp_path / "parts").iterdir())) == 3
+
+
+def test_variants_that_fail_are_results_and_warnings_and_the_others_are_measured(
+    quick: BenchmarkConfig, make_model: Any, context: StepContext, tmp_path: Path
+) -> None:
+    (tmp_path / "no.onnx").write_text("hello")
+    variants = [
+        onnx_variant("base", make_model("base")),
+        onnx_variant("nan", make_model("nan", then="Log")),
+        onnx_variant("no", tmp_path / "no.onnx"),
+        onnx_variant("gone", tmp_path / "gone.onnx"),
+    ]
+    result = run(quick, variants, tmp_path / "work", context)
+    base, nan, no, gone = result.output.rows
+    assert base.failure is None
+    assert "NaN in the output 'y'" in nan.failure
+    assert "latency/p50_ms" not in nan.metrics
+    assert "can't load this file" in no.failure
+    assert gone.failure
+    warnings = [e for e in context.settings["events"] if isinstance(e, Message)]
+    assert [w.level for w in warnings] == ["warning"] * 3
+    assert result.card.title == "1 of 4 variants measured on cpu; 3 failed"
+
+
+def test_when_all_fail_the_step_fails(
+    quick: BenchmarkConfig, make_model: Any, context: StepContext, tmp_path: Path
+) -> None:
+    nan = onnx_variant("nan", make_model("nan", then="Log"))
+    with pytest.raises(BenchmarkError, match="None of the variants") as error:
+        run(quick, [nan], tmp_path / "work", context)
+    assert "nan/onnx: It gives NaN" in str(error.value)
+
+
+def test_a_missing_gpu_fails_before_anything_is_measured(
+    quick: BenchmarkConfig, make_model: Any, context: StepContext, tmp_path: Path
+) -> None:
+    on_gpu = dataclasses.replace(context, device=Device.parse("cuda:63"))
+    with pytest.raises(DeviceError, match="cuda:63"):
+        run(quick, [onnx_variant("base", make_model())], tmp_path / "work", on_gpu)
+    assert not (tmp_path / "parts").exists()
+
+
+def test_a_split_without_examples_is_an_error(
+    quick: BenchmarkConfig, make_model: Any, context: StepContext, tmp_path: Path
+) -> None:
+    config = dataclasses.replace(quick, split="validation")
+    with pytest.raises(BenchmarkError, match="'validation' has no examples"):
+        run(config, [onnx_variant("base", make_model())], tmp_path / "work", context)
+
+
+def test_a_sample_of_the_split_can_be_asked_for(
+    quick: BenchmarkConfig, make_model: Any, context: StepContext, tmp_path: Path
+) -> None:
+    config = dataclasses.replace(quick, examples=7)
+    result = run(config, [onnx_variant("base", make_model())], tmp_path / "work", context)
+    assert result.output.environment["examples"] == 7
+
+
+def test_files_are_compared_without_a_recipe(quick: BenchmarkConfig, make_model: Any) -> None:
+    inputs = some_inputs()
+    report = benchmark(
+        {"old": make_model("old"), "new": make_model("new", noise=0.5)},
+        samples={"x": inputs},
+        labels=true_classes(inputs),
+        config=quick,
+    )
+    frame = report.to_dataframe()
+    assert list(frame.index) == ["old/onnx", "new/onnx"]
+    assert frame.loc["old/onnx", "quality/accuracy"] == 1.0
+    assert frame["latency/p50_ms"].gt(0).all()
+    assert json.loads(report.to_json())["rows"][0]["metrics"]["quality/agreement"] == 1.0
+    assert "<td>new/onnx</td>" in report.to_html()
+
+
+def test_without_samples_only_speed_and_memory_are_measured(
+    quick: BenchmarkConfig, make_model: Any
+) -> None:
+    (row,) = benchmark(make_model(), config=quick).rows
+    assert not [name for name in row.metrics if name.startswith("quality/")]
+    assert "was timed with made-up inputs" in row.notes
+
+
+def test_files_of_the_same_name_get_names_of_their_own(
+    quick: BenchmarkConfig, make_model: Any
+) -> None:
+    path = make_model("twin")
+    report = benchmark([path, path], config=quick)
+    assert [row.run_name for row in report.rows] == ["twin/onnx", "twin-2/onnx"]
+
+
+def test_labels_have_to_be_as_many_as_samples(quick: BenchmarkConfig, make_model: Any) -> None:
+    with pytest.raises(BenchmarkError, match="do not belong together"):
+        benchmark(make_model(), samples={"x": some_inputs(3)}, labels=[0], config=quick)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' export
+def test_keras_and_saved_model_are_measured_beside_onnx(
+    quick: BenchmarkConfig, make_model: Any, context: StepContext, tmp_path: Path
+) -> None:
+    keras = pytest.importorskip("keras")
+    model = keras.Sequential([keras.Input((4,), name="x"), keras.layers.Dense(3)])
+    model.save(tmp_path / "model.keras")
+    model.export(tmp_path / "saved", verbose=False)
+    variants = [
+        Variant(name="base", format="keras", path=tmp_path / "model.keras"),
+        Variant(name="base", format="saved_model", path=tmp_path / "saved"),
+        onnx_variant("base", make_model()),
+    ]
+    result = run(quick, variants, tmp_path / "work", context)
+    metrics = {row.run_name: row.metrics for row in result.output.rows}
+    assert metrics["base/saved_model"]["quality/agreement"] == 1.0
+    assert metrics["base/keras"]["footprint/host_peak_mb"] > 300  # TensorFlow itself
+    assert metrics["base/keras"]["footprint/host_peak_above_baseline_mb"] < 300
+    assert metrics["base/onnx"]["footprint/host_peak_mb"] < 300
+
+
+@pytest.mark.gpu
+def test_a_file_is_measured_on_a_real_gpu(quick: BenchmarkConfig, make_model: Any) -> None:
+    (row,) = benchmark(make_model(), device="cuda:0", config=quick).rows
+    assert row.metrics["footprint/gpu_peak_mb"] > 0

@@ -1,0 +1,64 @@
+"""Timing: minimum time and minimum count, both."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from mlflow_tfconv.steps.benchmark.timing import Timing, once_ns, timed
+
+
+def quick(call: object, *, min_time_s: float, min_count: int) -> Timing:
+    return timed(
+        [call],  # type: ignore[list-item]
+        min_time_s=min_time_s,
+        min_count=min_count,
+        warmup_time_s=0.0,
+        warmup_limit_s=0.05,
+    )
+
+
+def test_a_fast_call_is_timed_for_the_minimum_time() -> None:
+    samples = quick(lambda: None, min_time_s=0.02, min_count=1).samples_ns
+    assert samples.dtype == np.int64
+    assert len(samples) > 100
+
+
+def test_a_slow_call_is_timed_for_the_minimum_count() -> None:
+    samples = quick(lambda: time.sleep(0.005), min_time_s=0.0, min_count=7).samples_ns
+    assert len(samples) == 7
+    assert samples.min() >= 5_000_000
+
+
+def test_calls_take_turns() -> None:
+    seen: list[int] = []
+    timed(
+        [lambda: seen.append(1), lambda: seen.append(2)],
+        min_time_s=0.0,
+        min_count=4,
+        warmup_time_s=0.0,
+        warmup_limit_s=0.0,
+    )
+    assert seen[-4:] == [1, 2, 1, 2]
+
+
+def test_warm_up_goes_on_while_calls_become_faster() -> None:
+    naps = iter([0.02] * 3 + [0.01] * 4)
+    timing = quick(lambda: time.sleep(next(naps, 0.001)), min_time_s=0.0, min_count=1)
+    assert timing.warmup_count >= 3
+    assert timing.samples_ns[0] < 19_000_000
+
+
+def test_a_call_that_never_settles_is_told() -> None:
+    naps = iter(0.04 * 0.5**n for n in range(100))
+    timing = quick(lambda: time.sleep(next(naps)), min_time_s=0.0, min_count=1)
+    assert not timing.steady
+
+
+def test_a_single_call_is_timed_in_nanoseconds() -> None:
+    assert once_ns(lambda: time.sleep(0.002)) >= 2_000_000
+
+
+def test_the_load_of_others_is_known_on_linux() -> None:
+    assert quick(lambda: None, min_time_s=0.02, min_count=1).busy_others is not None
