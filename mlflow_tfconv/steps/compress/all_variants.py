@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mlflow_tfconv.artifacts import ConvertedModel, TensorSpec, Variant, Variants
-from mlflow_tfconv.device import apply_to_tensorflow
+from mlflow_tfconv.device import Device, apply_to_tensorflow
 from mlflow_tfconv.engine.digests import Digests
 from mlflow_tfconv.engine.events import Message, Progress
 from mlflow_tfconv.engine.parts import Parts
@@ -43,7 +43,7 @@ def all_variants(
     libraries: Sequence[str],
 ) -> StepResult:
     """Makes the variants, tells of each as soon as it is there, and gives them with their card."""
-    apply_to_tensorflow(context.device)
+    apply_to_tensorflow(context.device)  # for the fine-tuning; before TensorFlow computes anything
     place = _workplace(config, model, workdir, context, libraries)
     base = base_variants(model, place.parts)
     for variant in base:
@@ -100,7 +100,7 @@ def _workplace(
 ) -> Workplace:
     parts = context.parts or Parts(workdir / "parts")
     keras = keras_file(model.source)
-    onnx = model.onnx or exported_onnx(model.saved_model or model.source, parts, context.device)
+    onnx = model.onnx or exported_onnx(model.saved_model or model.source, parts, _cpu(context))
     digests = Digests()
     return Workplace(
         onnx=onnx,
@@ -121,9 +121,14 @@ def _workplace(
         },
         training_code=_code_digest(context.recipe_root),
         recipe_root=context.recipe_root,
-        device=context.device,
+        device=_cpu(context),
         emit=context.emit,
     )
+
+
+def _cpu(context: StepContext) -> Device:
+    """Where exports are made and compared, so that the files hang on no GPU."""
+    return Device(options=context.device.options)
 
 
 def _versions(distributions: Sequence[str]) -> Mapping[str, str]:
@@ -147,7 +152,7 @@ def _code_digest(root: Path | None) -> str:
 
 def _logged_examples(workdir: Path, place: Workplace, inputs: Sequence[TensorSpec]) -> Path | None:
     """A small batch to log with the models, or None where there is no data or it is text."""
-    if place.examples.dataset is None or any(spec.dtype == "string" for spec in inputs):
+    if not place.examples.available or any(spec.dtype == "string" for spec in inputs):
         return None
     batch: Mapping[str, Any] = place.examples.few(inputs)[0]
     path = workdir / "examples.npz"

@@ -75,11 +75,12 @@ def require_kept(audit: Audit, name: str, technique: str) -> None:
         AuditError: There are findings.
     """
     if audit.findings:
+        done = "prune" if audit.findings[0].startswith("pruned") else technique.split("+")[-1]
         raise AuditError(
             f'The variant "{name}" is not what it says ({technique}).',
             received="; ".join(audit.findings),
             expected=f"a model to which `{technique}` was really done",
-            fix=_FIXES.get(technique.rsplit("+", 1)[-1], _FIXES["prune"]),
+            fix=_FIXES[done],
         )
 
 

@@ -33,12 +33,14 @@ class Examples:
     given: Sequence[Mapping[str, Any]] | None = None
     input_map: Mapping[str, str] | None = None
     seed: int = 0
-    _few: dict[tuple[TensorSpec, ...], tuple[Batch, ...]] = field(default_factory=dict)
+    _few: dict[tuple[TensorSpec, ...], tuple[Batch, ...]] = field(init=False, default_factory=dict)
 
     @property
     def available(self) -> bool:
         """Whether there are any."""
-        return self.dataset is not None or self.given is not None
+        if self.given is not None:
+            return True
+        return self.dataset is not None and self.dataset.counts.get("train", 0) > 0
 
     def few(self, inputs: Sequence[TensorSpec]) -> tuple[Batch, ...]:
         """A few batches, read once: for parity and for trying variants out.

@@ -48,7 +48,11 @@ def training_stream(
 
 def _with_label(augment: Callable[..., Any]) -> Callable[..., Any]:
     """Gives None as the label where the dataset has none."""
-    return lambda features, label=None: augment(features, label)
+
+    def augmented(features: Any, label: Any = None) -> Any:
+        return augment(features, label)
+
+    return augmented
 
 
 def load_for_training(

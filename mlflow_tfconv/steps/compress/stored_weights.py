@@ -11,7 +11,7 @@ from typing import Any
 
 import h5py
 import numpy as np
-from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
+from onnx import ModelProto, TensorProto, numpy_helper
 
 from mlflow_tfconv.steps.compress.onnx_files import read_onnx
 from mlflow_tfconv.steps.compress.onnx_weights import constants_of, dtype_name, graphs_of
@@ -51,17 +51,18 @@ def _onnx(path: Path) -> Iterator[StoredWeight]:
 
 
 def _zero_points(model: ModelProto) -> dict[str, float]:
-    """Weights that are dequantized with one zero point for all, to that zero point."""
+    """Integer weights that have one zero point for all their values, to that zero point.
+
+    ONNX Runtime's quantizer calls them `<weight>_quantized` and `<weight>_zero_point`.
+    """
     stored = {t.name: t for g in graphs_of(model.graph) for t in g.initializer}
-
-    def point(node: NodeProto) -> float | None:
-        names = list(node.input) if node.op_type == "DequantizeLinear" else []
-        tensor = stored.get(names[2]) if len(names) == 3 else None  # input, scale, zero point
-        values = np.unique(numpy_helper.to_array(tensor)) if tensor is not None else np.empty(0)
-        return float(values[0]) if values.size == 1 else None
-
-    nodes = (node for graph in graphs_of(model.graph) for node in graph.node)
-    return {n.input[0]: zero for n in nodes if (zero := point(n)) is not None}
+    found: dict[str, float] = {}
+    for name in stored:
+        point = stored.get(f"{name.removesuffix('_quantized')}_zero_point")
+        if point is not None and name.endswith("_quantized"):
+            values = np.unique(numpy_helper.to_array(point))
+            found |= {name: float(values[0])} if values.size == 1 else {}
+    return found
 
 
 def _keras(path: Path) -> Iterator[StoredWeight]:

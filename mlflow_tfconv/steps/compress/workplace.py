@@ -32,7 +32,7 @@ class Workplace:
         ingredients: What decides every stage: digests of model and data, versions, seed.
         training_code: Digest of the user's code that fine-tuning runs.
         recipe_root: The folder that holds steps/train.py, or None.
-        device: Where models compute.
+        device: Where exports are made and compared.
         emit: Takes progress.
     """
 

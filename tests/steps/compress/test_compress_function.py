@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import onnx
 import pytest
@@ -163,3 +164,31 @@ def test_settings_that_can_not_be_used_are_refused(onnx_file: Path, tmp_path: Pa
         tfconv.compress(onnx_file, tmp_path / "o.onnx", prune={"sparsty": 0.5})
     with pytest.raises(ConfigError, match="file of its own"):
         tfconv.compress(onnx_file, onnx_file, quantize="float16")
+
+
+def test_pruned_embeddings_and_cells_stay_sparse_in_int8(tmp_path: Path) -> None:
+    model = keras.Sequential(
+        [
+            keras.Input((6,), dtype="int32", name="words"),
+            keras.layers.Embedding(50, 16),
+            keras.layers.LSTM(16),
+            keras.layers.Dense(8, name="out"),
+        ]
+    )
+    model.save(tmp_path / "text.keras")
+    variant = tfconv.compress(
+        tmp_path / "text.keras",
+        tmp_path / "o.onnx",
+        prune={"sparsity": 0.5, "epochs": 0},
+        quantize="dynamic_int8",
+    )
+    assert variant.audit is not None
+    assert variant.audit.quantized_nodes == 2
+    assert variant.audit.sparsity > 0.48
+    with pytest.raises(AuditError, match="use `quantize: dynamic_int8`"):
+        tfconv.compress(
+            tmp_path / "text.keras",
+            tmp_path / "s.onnx",
+            quantize="static_int8",
+            calibration=[{"words": np.arange(12).reshape(2, 6)}],
+        )
