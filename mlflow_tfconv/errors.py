@@ -31,15 +31,23 @@ class TfconvError(Exception):
         received: The value that was met, or None when there is nothing to show.
         expected: What would have been right, in words, or None.
         fix: How to mend it, or None.
+        log: The file with the whole story, or None.
     """
 
     def __init__(
-        self, what: str, *, received: object = None, expected: object = None, fix: str | None = None
+        self,
+        what: str,
+        *,
+        received: object = None,
+        expected: object = None,
+        fix: str | None = None,
+        log: object = None,
     ) -> None:
         self.what = what
         self.received = None if received is None else str(received)
         self.expected = None if expected is None else str(expected)
         self.fix = fix
+        self.log = None if log is None else str(log)
         super().__init__(what)
 
     def __str__(self) -> str:
@@ -51,6 +59,8 @@ class TfconvError(Exception):
             lines.append(f"  Expected: {self.expected}")
         if self.fix is not None:
             lines.append(f"  Fix: {self.fix}")
+        if self.log is not None:
+            lines.append(f"  Log: {self.log}")
         return "\n".join(lines)
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -86,7 +86,7 @@ class Terminal:
             return
         self._last_line_s = time.monotonic()
         of = f" of {event.total:g}" if event.total is not None else ""
-        text = f"  {event.label}: {event.done:g}{of} {event.detail}".rstrip()
+        text = f"  {event.label}: {round(event.done, 1):g}{of} {event.detail}".rstrip()
         self.console.print(escape(text), highlight=False)
 
 

@@ -14,21 +14,15 @@ _LOG_LINES = 12
 
 def error_of_failure(step: str, failure: dict[str, Any], log: Path) -> errors.TfconvError:
     """The exception for a failure that the step's process described."""
-    parts, frame = dict(failure["parts"]), failure["frame"]
+    parts, frame = {**failure["parts"], "log": log}, failure["frame"]
     parts["what"] = f"{step} failed: {parts['what']}"
     if failure["kind"] is not None:
         kind = getattr(errors, failure["kind"], errors.StepError)
-        return kind(**_with_log(parts, log))
+        return kind(**parts)
     if frame is None:
-        return errors.StepError(**_with_log(parts, log))
+        return errors.StepError(**parts)
     place = f"  {frame['file']}, line {frame['line']}, in {frame['function']}\n    {frame['code']}"
-    return errors.UserCodeError(**_with_log({**parts, "what": f"{parts['what']}\n{place}"}, log))
-
-
-def _with_log(parts: dict[str, Any], log: Path) -> dict[str, Any]:
-    more = f"The whole story is in {log}"
-    fix = parts.get("fix")
-    return {**parts, "fix": f"{fix} ({more})" if fix else f"{more}"}
+    return errors.UserCodeError(**{**parts, "what": f"{parts['what']}\n{place}"})
 
 
 def error_of_end(step: str, end: JobEnd, log: Path) -> errors.StepCrashedError:
@@ -37,7 +31,8 @@ def error_of_end(step: str, end: JobEnd, log: Path) -> errors.StepCrashedError:
     return errors.StepCrashedError(
         f"{step} died: {_how(end)}",
         received=f"the last lines of its log:\n{last}" if last else None,
-        fix=f"{_advice(end)} The whole story is in {log}",
+        fix=_advice(end),
+        log=log,
     )
 
 

@@ -99,7 +99,7 @@ def overview_text(views: Sequence[StepView], title: str) -> RenderableType:
     for view in views:
         state = Text(view.label, style=_STYLES[view.state])
         table.add_row(view.name, state, view.takes, escape(view.summary))
-    errors = [Text(f"{view.name}: {view.error}", style="red") for view in views if view.error]
+    errors = [Text(view.error, style="red") for view in views if view.error]
     return Group(table, *errors)
 
 

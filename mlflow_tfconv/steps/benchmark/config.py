@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from mlflow_tfconv.errors import ConfigError
 
@@ -12,7 +13,7 @@ class BenchmarkConfig:
     """How the variants are measured.
 
     Attributes:
-        using: "builtin", or the import path of a step of your own.
+        using: "builtin", or the import path of a step class of your own.
         batch_sizes: Each variant is timed with batches of these many examples.
         split: The examples that are predicted to judge the quality.
         examples: At most this many of them; None takes all.
@@ -25,7 +26,7 @@ class BenchmarkConfig:
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (read by pydantic off the class)
 
-    using: str = "builtin"
+    using: Literal["builtin"] = "builtin"
     batch_sizes: tuple[int, ...] = (1, 32)
     split: str = "test"
     examples: int | None = None

@@ -150,14 +150,14 @@ class CompressConfig:
     """Which smaller variants are made of the model.
 
     Attributes:
-        using: `builtin`, or the import path of a step of your own.
+        using: "builtin", or the import path of a step class of your own.
         variants: What is made; the model itself is always there, as `base`.
         seed: Decides the calibration sample and the order of the examples in fine-tuning.
     """
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (read by pydantic off the class)
 
-    using: str = "builtin"
+    using: Literal["builtin"] = "builtin"
     variants: tuple[VariantConfig, ...] = ()
     seed: int = 0
 

@@ -30,7 +30,7 @@ class ConvertConfig:
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (read by pydantic off the class)
 
-    using: str = "builtin"
+    using: Literal["builtin"] = "builtin"
     formats: tuple[Literal["saved_model", "onnx"], ...] = ("saved_model", "onnx")
     source: str | None = None
     opset: int = 17

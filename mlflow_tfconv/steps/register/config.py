@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from mlflow_tfconv.errors import ConfigError
 
@@ -44,7 +45,7 @@ class RegisterConfig:
     """Which variant is registered, and as what.
 
     Attributes:
-        using: "builtin", or the import path of a step of your own.
+        using: "builtin", or the import path of a step class of your own.
         validation_criteria: What a variant must reach; without any, all that were measured pass.
         choose: The metric that decides among those that passed.
         greater_is_better: Its direction; null for the built-in metrics, which know theirs.
@@ -57,7 +58,7 @@ class RegisterConfig:
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (read by pydantic off the class)
 
-    using: str = "builtin"
+    using: Literal["builtin"] = "builtin"
     validation_criteria: tuple[Criterion, ...] = ()
     choose: str = "latency/p50_ms"
     greater_is_better: bool | None = None

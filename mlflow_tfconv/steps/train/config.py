@@ -35,7 +35,7 @@ class TrainConfig:
     """How the model of `steps/train.py` is trained.
 
     Attributes:
-        using: "custom" for `steps/train.py`, or the import path of a step of your own.
+        using: "custom" for `steps/train.py`, or the import path of a step class of your own.
         epochs: Most passes over the training split.
         batch_size: Examples a training step.
         params: Keyword arguments of `model_fn`, such as `{dropout: 0.2}`.
@@ -49,7 +49,7 @@ class TrainConfig:
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (read by pydantic off the class)
 
-    using: str = "custom"
+    using: Literal["custom"] = "custom"
     epochs: int = 10
     batch_size: int = 32
     params: dict[str, Any] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -23,6 +24,10 @@ class TrainStep(Step[TrainConfig]):
     user_code: ClassVar[tuple[str, ...]] = ("steps/train.py",)
     libraries: ClassVar[tuple[str, ...]] = ("tensorflow", "keras", "numpy")
     resumable: ClassVar[bool] = True
+
+    def needed_functions(self) -> Mapping[str, tuple[str, ...]]:
+        """What makes the model."""
+        return {"steps/train.py": ("model_fn",)}
 
     def run(
         self, source: Dataset, workdir: Path, context: StepContext = StepContext()
