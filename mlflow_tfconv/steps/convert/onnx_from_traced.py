@@ -20,6 +20,7 @@ from tf2onnx import optimizer, tf_loader, tfonnx
 
 from mlflow_tfconv.artifacts import TensorSpec
 from mlflow_tfconv.errors import ConversionError
+from mlflow_tfconv.steps.convert.quiet_tensorflow import quiet_tensorflow
 from mlflow_tfconv.steps.convert.stable_names import stable_names
 from mlflow_tfconv.steps.convert.tf2onnx_additions import OPERATIONS, nodes_in_order
 from mlflow_tfconv.steps.convert.traced import Traced
@@ -37,7 +38,7 @@ def onnx_from_traced(traced: Traced, path: Path, *, opset: int) -> None:
     """
     _require_tensors(traced.inputs + traced.outputs)
     _require_size(traced.function)
-    with _errors_noted() as errors, nodes_in_order():
+    with _errors_noted() as errors, nodes_in_order(), quiet_tensorflow():
         try:
             model = _converted(traced, opset)
         except ConversionError:
@@ -87,20 +88,17 @@ def _onnx_model(
 
 @contextmanager
 def _errors_noted() -> Iterator[list[str]]:
-    """Collects what tf2onnx logs as errors; its log and TensorFlow's warnings stay quiet."""
+    """Collects what tf2onnx logs as errors, and keeps its log to itself."""
     noted: list[str] = []
     logger = logging.getLogger("tf2onnx")
     handler = logging.Handler(logging.ERROR)
     handler.emit = lambda record: noted.append(record.getMessage())  # type: ignore[method-assign]
     propagate, handlers = logger.propagate, logger.handlers
-    level = tf.get_logger().level
     logger.propagate, logger.handlers = False, [handler]
-    tf.get_logger().setLevel(logging.ERROR)
     try:
         yield noted
     finally:
         logger.propagate, logger.handlers = propagate, handlers
-        tf.get_logger().setLevel(level)
 
 
 def _require_tensors(specs: Sequence[TensorSpec]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from mlflow_tfconv.device import Device
 from mlflow_tfconv.runtimes.saved_model_runtime import SavedModelRuntime
+from mlflow_tfconv.steps.convert.call_from_saved_model_v1 import call_from_saved_model_v1
 from mlflow_tfconv.steps.convert.trace_function import module_of, trace_function
 from mlflow_tfconv.steps.convert.traced import Traced
 
@@ -24,14 +25,16 @@ def traced_from_saved_model(path: Path, *, device: Device, model: Any = None) ->
     """
     del model
     reference = SavedModelRuntime(path, device=device)
-    function = trace_function(reference.call, reference.inputs)
+    call = call_from_saved_model_v1(path, reference.signature) or reference.call
+    function = trace_function(call, reference.inputs)
+    variables = reference.function.graph.variables or getattr(reference.model, "variables", ())
     return Traced(
         function=function,
         module=module_of(function, reference.model),
         reference=reference,
         parameters=sum(
             variable.shape.num_elements() or 0
-            for variable in reference.function.graph.variables
+            for variable in variables
             if variable.dtype.is_floating
         ),
         notes=_notes(reference),

@@ -63,6 +63,19 @@ def test_a_saved_model_and_an_h5_file_are_sources_too(cnn_file: Path, tmp_path: 
     assert legacy.saved_model is None
 
 
+def test_a_saved_model_of_tensorflow_1_is_a_source_too(tmp_path: Path) -> None:
+    with tf.Graph().as_default() as graph, tf.compat.v1.Session(graph=graph) as session:
+        x = tf.compat.v1.placeholder(tf.float32, (None, 2), name="x")
+        weight = tf.compat.v1.get_variable("w", (2, 3), use_resource=False)
+        y = tf.nn.relu(tf.matmul(x, weight))
+        session.run(tf.compat.v1.global_variables_initializer())
+        tf.compat.v1.saved_model.simple_save(session, str(tmp_path / "v1"), {"x": x}, {"y": y})
+    converted = tfconv.convert(tmp_path / "v1", tmp_path / "out")
+    assert [spec.name for spec in (*converted.inputs, *converted.outputs)] == ["x", "y"]
+    assert converted.parity["onnx"].passed
+    assert tfconv.inspect_model(tmp_path / "v1").parameters == 6
+
+
 def test_the_same_model_gives_the_same_bytes(cnn_file: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
         tfconv.convert(cnn_file, tmp_path / name)
