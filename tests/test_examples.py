@@ -1,0 +1,84 @@
+"""Each example runs as it is, from any folder, and prints what it promises."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+
+TELLING = {
+    "01_convert_a_keras_model.py": (
+        "image       float32 (None, 8, 8, 1)",
+        "onnx: largest difference ",
+        " over 64 examples",
+    ),
+    "02_compress_and_compare.py": (
+        "nodes that compute in integers",
+        "float32/onnx  int8/onnx",
+        "quality/agreement           1.0",
+        "report.html",
+    ),
+    "03_is_it_the_same.py": (
+        "format   Keras 3 model",
+        "SavedModel and ONNX agree: True",
+        "The retrained model and ONNX agree: False",
+        "Refused: The onnx that was written disagrees with its source",
+        "Written all the same: []",
+    ),
+    "04_steps_from_python.py": (
+        "'train': 1447, 'validation': 164, 'test': 186",
+        "a batch: images (64, 8, 8, 1), digits (64,)",
+        "epoch 2: validation accuracy 0.",
+        "agrees with Keras: True",
+    ),
+    "05_recipe_from_python.py": (
+        "✓ register",
+        "model: 58,314 parameters",
+        "variants: base/keras, base/onnx, int8/onnx",
+        "registered_model_version: digits 1",
+        "run: ",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TELLING)
+def test_an_example_runs_from_any_folder_and_prints_what_matters(
+    name: str, tmp_path: Path
+) -> None:
+    there = tmp_path / "a folder"
+    there.mkdir()
+    run = subprocess.run(
+        [sys.executable, EXAMPLES / name],
+        cwd=there,
+        env=_environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert run.returncode == 0, run.stderr[-4000:]
+    for line in TELLING[name]:
+        assert line in run.stdout
+    assert not list(there.iterdir()), "an example leaves nothing in the user's folder"
+
+
+def test_every_example_is_tested() -> None:
+    assert sorted(path.name for path in EXAMPLES.glob("*.py")) == sorted(TELLING)
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """The user's environment with home, temporary files and state in the test's folder."""
+    (folder / "temporary").mkdir()
+    (folder / "home").mkdir()
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
+    return {
+        **kept,
+        "HOME": str(folder / "home"),
+        "TMPDIR": str(folder / "temporary"),
+        "MLFLOW_RECIPES_EXECUTION_DIRECTORY": str(folder / "state"),
+        "PYTHONIOENCODING": "utf-8",
+    }
