@@ -112,7 +112,7 @@ class Ledger:
 
     def _read(self) -> dict[str, Any]:
         if self._notes is None:
-            empty = {"models": {}, "open": None, "runs": {}, "experiment_id": None}
+            empty: dict[str, Any] = {"models": {}, "open": None, "runs": {}, "experiment_id": None}
             self._notes = {**empty, **self._read_all().get(self._key, {})}
         return self._notes
 

@@ -5,17 +5,16 @@ Nothing here is imported by the driver: TensorFlow, where a format needs it, sta
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
+from mlflow_tfconv.tracking.default_server import default_server
 from mlflow_tfconv.tracking.flavors import FileFlavor, requirements
 
 #: The model's name among the run's artifacts, and as a logged model of MLflow 3.
@@ -47,7 +46,7 @@ def _log_model(job: Mapping[str, Any]) -> dict[str, Any]:
     started = time.perf_counter_ns()
     examples = _examples(job)
     result: dict[str, Any] = {"uri": None, "model_id": None, "max_abs_error": None, "problem": None}
-    with _tracking_uri(job["tracking_uri"]):
+    with default_server(job["tracking_uri"]):
         try:
             result |= _log(job, examples)
         except Exception as error:  # noqa: BLE001 (the others of the list are still to be logged)
@@ -193,19 +192,3 @@ def _difference(a: np.ndarray[Any, Any], given: Any) -> float:
 def _magnitude(arrays: Arrays) -> float:
     numbers = (v for v in arrays.values() if v.dtype.kind in "fiu" and v.size)
     return max((float(np.max(np.abs(v))) for v in numbers), default=0.0)
-
-
-@contextmanager
-def _tracking_uri(uri: str) -> Iterator[None]:
-    """MLflow's fluent functions know one destination a process; the one before comes back."""
-    import mlflow
-
-    before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
-    variable = os.environ.get("MLFLOW_TRACKING_URI")
-    mlflow.set_tracking_uri(uri)
-    try:
-        yield
-    finally:
-        mlflow.set_tracking_uri(cast(str, before))
-        if variable is not None:
-            os.environ["MLFLOW_TRACKING_URI"] = variable

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlflow_tfconv.engine.events import RegisterModel
+from mlflow_tfconv.tracking.default_server import default_server
 from mlflow_tfconv.tracking.server import RefusedError, Server
 
 
@@ -110,15 +111,18 @@ def _create_version(
 ) -> str:
     """A version that points at the logged model on MLflow 3, at the run's artifacts on 2.22."""
     more = {} if model["model_id"] is None else {"model_id": model["model_id"]}
-    made = server.call(
-        lambda: server.client.create_model_version(
-            request.model_name,
-            _source(server, run_id, model),
-            run_id=run_id,
-            description=request.description,
-            **more,
+    source = _source(server, run_id, model)
+    # The registry looks for the logged model on the default server, whatever its client was told.
+    with default_server(server.destination.tracking_uri):
+        made = server.call(
+            lambda: server.client.create_model_version(
+                request.model_name,
+                source,
+                run_id=run_id,
+                description=request.description,
+                **more,
+            )
         )
-    )
     return str(made.version)
 
 

@@ -115,8 +115,9 @@ class Scribe:
 
     def child_of(self, run_name: str) -> Mapping[str, Any] | None:
         """The ledger's note of a child run that is still on the server."""
+        alive = self._alive  # before the ledger is asked: it may learn something by that
         child = self._ledger.child(self._parent, run_name)
-        return child if child and child["run_id"] in self._alive else None
+        return child if child and child["run_id"] in alive else None
 
     @cached_property
     def _alive(self) -> set[str]:

@@ -104,7 +104,7 @@ class Server:
 
     def _unreachable(self, error: Exception) -> UnreachableError:
         return UnreachableError(
-            f"{self._name} can't be reached.",
+            f"{self._name} can't be reached, or fails.",
             received=f"{type(error).__name__}: {error}",
             fix="Check MLFLOW_TRACKING_URI, or experiment.tracking_uri in the profile, and the "
             "credentials (MLFLOW_TRACKING_USERNAME and _PASSWORD, or _TOKEN).",

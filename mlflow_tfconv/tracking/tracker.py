@@ -117,6 +117,16 @@ class Tracker:
         assert self._run_id is not None  # noqa: S101 (both branches set it)
         return self._run_id
 
+    def resume(self, model_key: str | None) -> bool:
+        """Looks at the model's parent run without writing to it; False when there is none."""
+        self._run_id = self._ledger.parent_of(model_key)
+        return self._run_id is not None
+
+    @property
+    def client(self) -> Any:
+        """MLflow's client for the destination."""
+        return self._server.client
+
     def _earlier_parent(self, model_key: str | None, fresh: bool) -> str | None:
         if not fresh and (known := self._ledger.parent_of(model_key)):
             return known
@@ -192,7 +202,7 @@ class Tracker:
 
         Events that carry files are left for `step_done`: the running step's folder still moves.
         """
-        if not isinstance(event, Progress | Message | _WITH_FILES):
+        if not isinstance(event, (Progress, Message, *_WITH_FILES)):
             self._mailbox.post((step, event))
 
     def step_done(self, step: str, fingerprint: str, events: Iterable[Event]) -> None:
@@ -310,7 +320,8 @@ class Tracker:
         self._end(status)
 
     def _end(self, status: str) -> None:
-        if self._scribe is None or self._run_id is None:
+        left = self._ledger.open_parent()
+        if self._run_id is None or left is None or left["run_id"] != self._run_id:
             return
         if status != "KILLED":
             self._ledger.note_open(None, None)
