@@ -6,7 +6,29 @@ Every name is found when it is first used, so that importing the package stays c
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # what editors and type checkers see of the names below
+    from mlflow_tfconv.data.reading import read_dataset
+    from mlflow_tfconv.errors import ParityError, TfconvError
+    from mlflow_tfconv.recipe import Recipe
+    from mlflow_tfconv.runtimes.parity import check_parity
+    from mlflow_tfconv.steps.benchmark.step import benchmark
+    from mlflow_tfconv.steps.compress.step import compress
+    from mlflow_tfconv.steps.convert.inspection import inspect_model
+    from mlflow_tfconv.steps.convert.step import convert
+
+__all__ = [
+    "ParityError",
+    "Recipe",
+    "TfconvError",
+    "benchmark",
+    "check_parity",
+    "compress",
+    "convert",
+    "inspect_model",
+    "read_dataset",
+]
 
 _HOMES = {
     "ParityError": "mlflow_tfconv.errors",
@@ -20,11 +42,16 @@ _HOMES = {
     "read_dataset": "mlflow_tfconv.data.reading",
 }
 
-__all__ = sorted(_HOMES)
+
+if not TYPE_CHECKING:  # a checker would take every misspelt name for one that is found here
+
+    def __getattr__(name: str) -> Any:
+        """Finds a public name in its room."""
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(_HOMES[name]), name)
 
 
-def __getattr__(name: str) -> Any:
-    """Finds a public name in its room."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+def __dir__() -> list[str]:
+    """The public names too, for completion at a prompt."""
+    return sorted({*globals(), *__all__})

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import mlflow_tfconv
 from mlflow_tfconv.errors import BenchmarkError, DeviceError
 from mlflow_tfconv.steps.benchmark.job import RESULT_FILE, Job
 
@@ -66,7 +65,7 @@ def _started(command: Sequence[str], job: Job, log: Any) -> subprocess.Popen[byt
 
 
 def _environment(job: Job) -> dict[str, str]:
-    home = str(Path(mlflow_tfconv.__file__).parents[1])
+    home = str(Path(__file__).parents[3])
     path = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
     hidden: Mapping[str, str] = {"CUDA_VISIBLE_DEVICES": "-1"} if job.device == "cpu" else {}
     return {**_QUIET, **os.environ, **hidden, "PYTHONPATH": path, "PYTHONFAULTHANDLER": "1"}
