@@ -47,9 +47,7 @@ TELLING = {
 
 
 @pytest.mark.parametrize("name", TELLING)
-def test_an_example_runs_from_any_folder_and_prints_what_matters(
-    name: str, tmp_path: Path
-) -> None:
+def test_an_example_runs_from_any_folder_and_prints_what_matters(name: str, tmp_path: Path) -> None:
     there = tmp_path / "a folder"
     there.mkdir()
     run = subprocess.run(

@@ -5,9 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from mlflow_tfconv.artifacts import Checkpoint, ConvertedModel, Dataset, TensorSpec
 from mlflow_tfconv.device import Device
@@ -16,7 +14,10 @@ from mlflow_tfconv.errors import ConfigError
 from mlflow_tfconv.runtimes.formats import recognised
 from mlflow_tfconv.steps.convert.config import ConvertConfig
 
-Batch = Mapping[str, np.ndarray[Any, Any]]
+if TYPE_CHECKING:
+    import numpy as np
+
+    Batch = Mapping[str, np.ndarray[Any, Any]]
 
 
 class ConvertStep(Step[ConvertConfig]):
