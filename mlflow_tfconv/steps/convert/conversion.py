@@ -16,13 +16,13 @@ from mlflow_tfconv.device import Device
 from mlflow_tfconv.engine.atomic import replace_folder
 from mlflow_tfconv.engine.events import Emit, Progress, ignore
 from mlflow_tfconv.errors import ParityError
+from mlflow_tfconv.exporters.live_model import save_live_model
+from mlflow_tfconv.exporters.traced import Traced
+from mlflow_tfconv.exporters.traced_from_source import traced_from_source
 from mlflow_tfconv.runtimes.parity import Comparison
 from mlflow_tfconv.runtimes.random_inputs import DESCRIPTION, random_inputs
 from mlflow_tfconv.runtimes.runtime import open_runtime
 from mlflow_tfconv.steps.convert.config import ConvertConfig
-from mlflow_tfconv.steps.convert.live_model import save_live_model
-from mlflow_tfconv.steps.convert.sources import traced_from_source
-from mlflow_tfconv.steps.convert.traced import Traced
 
 Batch = Mapping[str, np.ndarray[Any, Any]]
 
@@ -89,14 +89,14 @@ class Conversion:
         return traced_from_source(self.source, device=self.device, model=self.model)
 
     def _write(self, traced: Traced, work: Path) -> None:
-        from mlflow_tfconv.steps.convert.saved_model_from_traced import saved_model_from_traced
+        from mlflow_tfconv.exporters.saved_model_from_traced import saved_model_from_traced
 
         for done, name in enumerate(self.config.formats, start=1):
             self._progress(done, f"writing {FILES[name]}")
             if name == "saved_model":
                 saved_model_from_traced(traced, work / FILES[name])
             else:
-                from mlflow_tfconv.steps.convert.onnx_from_traced import onnx_from_traced
+                from mlflow_tfconv.exporters.onnx_from_traced import onnx_from_traced
 
                 onnx_from_traced(traced, work / FILES[name], opset=self.config.opset)
 

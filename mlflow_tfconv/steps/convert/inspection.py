@@ -9,9 +9,9 @@ from typing import Any
 
 from mlflow_tfconv.artifacts import TensorSpec
 from mlflow_tfconv.errors import ConversionError
+from mlflow_tfconv.exporters.traced_from_source import READERS
 from mlflow_tfconv.runtimes.formats import FORMATS, Recognised, recognised
 from mlflow_tfconv.runtimes.names import tidy_name
-from mlflow_tfconv.steps.convert.sources import READERS
 
 _RUNNABLE = (*READERS, "onnx")
 

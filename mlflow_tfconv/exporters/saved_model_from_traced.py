@@ -8,8 +8,8 @@ from pathlib import Path
 import tensorflow as tf
 
 from mlflow_tfconv.errors import ConversionError
+from mlflow_tfconv.exporters.traced import Traced
 from mlflow_tfconv.runtimes.saved_model_runtime import DEFAULT_SIGNATURE
-from mlflow_tfconv.steps.convert.traced import Traced
 
 
 def saved_model_from_traced(traced: Traced, path: Path) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from mlflow_tfconv.exporters.quiet_tensorflow import quiet_tensorflow
 from mlflow_tfconv.runtimes.names import tidy_name
 from mlflow_tfconv.runtimes.saved_model_safety import parsed_saved_model
-from mlflow_tfconv.steps.convert.quiet_tensorflow import quiet_tensorflow
 
 Call = Callable[[Mapping[str, Any]], dict[str, Any]]
 

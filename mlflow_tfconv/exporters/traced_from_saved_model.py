@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from mlflow_tfconv.device import Device
+from mlflow_tfconv.exporters.call_from_saved_model_v1 import call_from_saved_model_v1
+from mlflow_tfconv.exporters.trace_function import module_of, trace_function
+from mlflow_tfconv.exporters.traced import Traced
 from mlflow_tfconv.runtimes.saved_model_runtime import SavedModelRuntime
-from mlflow_tfconv.steps.convert.call_from_saved_model_v1 import call_from_saved_model_v1
-from mlflow_tfconv.steps.convert.trace_function import module_of, trace_function
-from mlflow_tfconv.steps.convert.traced import Traced
 
 
 def traced_from_saved_model(path: Path, *, device: Device, model: Any = None) -> Traced:

@@ -8,8 +8,8 @@ from typing import Any
 
 from mlflow_tfconv.device import Device
 from mlflow_tfconv.errors import ConversionError
+from mlflow_tfconv.exporters.traced import Traced
 from mlflow_tfconv.runtimes.formats import FORMATS, recognised
-from mlflow_tfconv.steps.convert.traced import Traced
 
 #: Format to the file that reads it and the function of the same name in it.
 READERS = {
@@ -30,7 +30,10 @@ def traced_from_source(path: Path, *, device: Device, model: Any = None) -> Trac
     Raises:
         ConversionError: Nobody reads this format, or its reader refuses or can't read the file.
     """
-    kind = "keras" if model is not None else recognised(path).format
+    kind, place = "keras", path
+    if model is None:
+        found = recognised(path)
+        kind, place = found.format, found.path
     if kind not in READERS:
         raise ConversionError(
             f"This format can't be converted: {recognised(path)}.",
@@ -38,8 +41,8 @@ def traced_from_source(path: Path, *, device: Device, model: Any = None) -> Trac
             expected=" or ".join(FORMATS[name] for name in READERS),
             fix=_ADVICE.get(kind, "Load the model where it was made, and save it as a SavedModel."),
         )
-    module = import_module(f"mlflow_tfconv.steps.convert.{READERS[kind]}")
-    traced: Traced = getattr(module, READERS[kind])(path, device=device, model=model)
+    reader = getattr(import_module(f"mlflow_tfconv.exporters.{READERS[kind]}"), READERS[kind])
+    traced: Traced = reader(place, device=device, model=model)
     return traced
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from mlflow_tfconv.device import Device
+from mlflow_tfconv.exporters.live_model import require_keras_model
+from mlflow_tfconv.exporters.trace_function import module_of, trace_function
+from mlflow_tfconv.exporters.traced import Traced
 from mlflow_tfconv.runtimes.keras_runtime import KerasRuntime
-from mlflow_tfconv.steps.convert.live_model import require_keras_model
-from mlflow_tfconv.steps.convert.trace_function import module_of, trace_function
-from mlflow_tfconv.steps.convert.traced import Traced
 
 
 def traced_from_keras(path: Path, *, device: Device, model: Any = None) -> Traced:

@@ -20,10 +20,10 @@ from tf2onnx import optimizer, tf_loader, tfonnx
 
 from mlflow_tfconv.artifacts import TensorSpec
 from mlflow_tfconv.errors import ConversionError
-from mlflow_tfconv.steps.convert.quiet_tensorflow import quiet_tensorflow
-from mlflow_tfconv.steps.convert.stable_names import stable_names
-from mlflow_tfconv.steps.convert.tf2onnx_additions import OPERATIONS, nodes_in_order
-from mlflow_tfconv.steps.convert.traced import Traced
+from mlflow_tfconv.exporters.quiet_tensorflow import quiet_tensorflow
+from mlflow_tfconv.exporters.stable_names import stable_names
+from mlflow_tfconv.exporters.tf2onnx_additions import OPERATIONS, nodes_in_order
+from mlflow_tfconv.exporters.traced import Traced
 
 #: Protobuf's limit is 2 GiB for a message; the graph itself needs some of it.
 _MOST_WEIGHT_BYTES = 2**31 - 2**24
