@@ -22,7 +22,7 @@ from mlflow_tfconv.artifacts import TensorSpec
 from mlflow_tfconv.errors import ConversionError
 from mlflow_tfconv.exporters.quiet_tensorflow import quiet_tensorflow
 from mlflow_tfconv.exporters.stable_names import stable_names
-from mlflow_tfconv.exporters.tf2onnx_additions import OPERATIONS, nodes_in_order
+from mlflow_tfconv.exporters.tf2onnx_additions import OPERATIONS, tf2onnx_adjusted
 from mlflow_tfconv.exporters.traced import Traced
 
 #: Protobuf's limit is 2 GiB for a message; the graph itself needs some of it.
@@ -38,7 +38,7 @@ def onnx_from_traced(traced: Traced, path: Path, *, opset: int) -> None:
     """
     _require_tensors(traced.inputs + traced.outputs)
     _require_size(traced.function)
-    with _errors_noted() as errors, nodes_in_order(), quiet_tensorflow():
+    with _errors_noted() as errors, tf2onnx_adjusted(), quiet_tensorflow():
         try:
             model = _converted(traced, opset)
         except ConversionError:
