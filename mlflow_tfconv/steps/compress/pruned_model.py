@@ -84,12 +84,17 @@ def _exported(work: Path, place: Workplace) -> ParityReport:
 
     opset = opset_of(place.onnx)
     source = export_onnx(work / KERAS_MODEL, work / MODEL, device=place.device, opset=opset)
-    return _require_parity(source, work / MODEL, place.examples.few(source.inputs))
+    return require_parity(source, work / MODEL, place.examples.few(source.inputs))
 
 
-def _require_parity(
+def require_parity(
     source: Runtime, export: Path, samples: Iterable[Mapping[str, Any]] | None
 ) -> ParityReport:
+    """The verdict on an export, which is a good one.
+
+    Raises:
+        ParityError: It is not.
+    """
     with source:
         report = check_parity(source, export, samples=samples)
     if not report.passed:
@@ -110,6 +115,6 @@ def exported_onnx(model: Path, parts: Parts, device: Device) -> Path:
     from mlflow_tfconv.steps.compress.export_onnx import export_onnx
 
     def make(work: Path) -> None:
-        _require_parity(export_onnx(model, work / MODEL, device=device), work / MODEL, None)
+        require_parity(export_onnx(model, work / MODEL, device=device), work / MODEL, None)
 
     return parts.build({"stage": "export", "model": Digests().of(model)}, make) / MODEL

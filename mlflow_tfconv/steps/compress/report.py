@@ -114,10 +114,11 @@ def card(rows: Sequence[Row]) -> Card:
         rows=tuple(_cells(row) for row in rows),
         caption="Sizes in MB (10^6 bytes); zeros among the weights of rank 2 and more.",
     )
-    tuned = [row for row in made if row.history.get("loss")]
-    texts = [
-        Text(text=f"{row.variant.name}: {_tuning(row)}") for row in tuned if row.prune is not None
-    ]
+    tuned: dict[str, list[str]] = {}
+    for row in made:
+        if row.history:
+            tuned.setdefault(_tuning(row), []).append(row.variant.name)
+    texts = [Text(text=f"{', '.join(names)}: {text}") for text, names in tuned.items()]
     title = f"{len(made)} variant{'' if len(made) == 1 else 's'}, audited"
     return Card(title=title, parts=(table, *texts))
 

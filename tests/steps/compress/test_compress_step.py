@@ -142,6 +142,7 @@ def test_the_card_shows_every_variant(all_four: Any) -> None:
     table = all_four[0].card.parts[0]
     assert [row[0] for row in table.rows] == list(by_name(all_four[0]))
     assert all(len(row) == len(table.columns) for row in table.rows)
+    assert "pruned50, pruned50-int8: fine-tuned for 2 epochs" in all_four[0].card.parts[1].text
 
 
 def test_the_pruning_is_done_once_for_both_variants(all_four: Any) -> None:
