@@ -198,7 +198,7 @@ def _variables(model: keras.Model) -> list[Any]:
     """Weights, states of seeds, optimizers (also a custom model's second one), the global seed."""
     optimizers = {
         id(value): value
-        for value in (model.optimizer, *vars(model).values())
+        for value in vars(model).values()
         if isinstance(value, keras.optimizers.Optimizer)
     }
     of_optimizers = [v for optimizer in optimizers.values() for v in optimizer.variables]

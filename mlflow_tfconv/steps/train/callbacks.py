@@ -54,7 +54,7 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # keras carries no
         """Looks at the metric to monitor."""
         logs = logs or {}
         if self._monitor not in logs:
-            raise _no_such_metric(self._monitor, list(logs))
+            raise no_such_metric(self._monitor, list(logs))
         if math.isnan(logs[self._monitor]):
             raise _not_finite(self._monitor, logs[self._monitor], f"epoch {epoch + 1}")
         self._show(epoch + 1, logs)
@@ -84,6 +84,9 @@ class BestEpoch(keras.callbacks.EarlyStopping):  # type: ignore[misc]  # keras c
 
 class Logs(keras.callbacks.TensorBoard):  # type: ignore[misc]  # keras carries no types
     """TensorBoard's logs, on disk at the end of every epoch and not some time later."""
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Does nothing: Keras makes summaries of every batch here, and throws them away."""
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Writes, and flushes."""
@@ -147,7 +150,8 @@ def _not_finite(name: str, value: float, where: str) -> StepError:
     )
 
 
-def _no_such_metric(monitor: str, names: list[str]) -> ConfigError:
+def no_such_metric(monitor: str, names: Sequence[str]) -> ConfigError:
+    """The error for a metric to monitor that the model does not have."""
     near = difflib.get_close_matches(monitor, names, n=1)
     return ConfigError(
         f"The model has no metric {monitor} to monitor.",

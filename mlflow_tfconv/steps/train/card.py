@@ -8,6 +8,7 @@ from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from mlflow_tfconv.engine.cards import Card, Picture, Table, Text
 from mlflow_tfconv.steps.train.fit import Training
@@ -40,7 +41,8 @@ def _title(training: Training, epochs: int) -> str:
     wanted = ("val_accuracy", training.monitor)
     shown = next(name for name in wanted if name in history)
     value = history[shown][best - 1]
-    return f"Trained {_epochs(training)} of {epochs} epochs (best {best}): {shown} {value:.4g}"
+    text = f"{value:.3f}" if abs(value) >= 0.1 else f"{value:.3g}"
+    return f"Trained {_epochs(training)} of {epochs} epochs (best {best}): {shown} {text}"
 
 
 def _epochs(training: Training) -> int:
@@ -108,6 +110,7 @@ def _curves(training: Training, path: Path) -> Picture:
                 panel.plot(range(1, len(values) + 1), values, marker=".", label=label)
         panel.axvline(training.best_epoch, color="0.7", linestyle="--", label="best epoch")
         panel.set(title=name, xlabel="epoch")
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         panel.grid(visible=True, alpha=0.3)
         panel.legend()
     figure.savefig(path, dpi=100)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,13 @@ from mlflow_tfconv.engine.events import ArtifactFile, Emit, Message, Metric, Par
 from mlflow_tfconv.engine.step import StepContext
 from mlflow_tfconv.errors import ConfigError, DataError
 from mlflow_tfconv.steps.train.backup import Backup, TrainingState
-from mlflow_tfconv.steps.train.callbacks import BestEpoch, EpochEnd, Logs, Watch
+from mlflow_tfconv.steps.train.callbacks import (
+    BestEpoch,
+    EpochEnd,
+    Logs,
+    Watch,
+    no_such_metric,
+)
 from mlflow_tfconv.steps.train.config import TrainConfig
 from mlflow_tfconv.steps.train.functions import FILE, TrainFunctions, train_functions
 from mlflow_tfconv.steps.train.model import check_fit, made_model
@@ -64,9 +70,12 @@ def fit(source: Dataset, workdir: Path, context: StepContext, config: TrainConfi
         _check_not_empty(manifest)
         functions = train_functions(context.recipe_root)
         model = made_model(functions, source, manifest, config)
-        check_fit(model, *first_examples(source, 2, functions.augment_fn), manifest)
-        _say_params(model, config, context.emit)
         run = _Run(source, config, manifest, Backup(workdir / "resume", workdir / _LOGS))
+        names = check_fit(model, *first_examples(source, 2, functions.augment_fn), manifest)
+        if names is not None and functions.callbacks_fn is None:  # those may add metrics
+            run.check_monitor(names)
+        _say_params(model, config, context.emit)
+        run.say_monitor(context.emit)
         training = run.fitted(model, functions, context.emit)
         model.save(workdir / MODEL_FILE)
         context.emit(ArtifactFile(path=workdir / _LOGS, folder=_LOGS))
@@ -111,6 +120,22 @@ class _Run:
             monitor=self._monitor(),
             test=self._tested(model, emit),
         )
+
+    def check_monitor(self, names: Sequence[str]) -> None:
+        """Makes sure that the metric to monitor is one of the model's.
+
+        Raises:
+            ConfigError: It is not.
+        """
+        known = [*names, *(f"val_{name}" for name in names if self._validates())]
+        if self._monitor() not in known:
+            raise no_such_metric(self._monitor(), known)
+
+    def say_monitor(self, emit: Emit) -> None:
+        """Warns when the metric of recipe.yaml can't be had."""
+        if self._monitor() != self.config.monitor:
+            text = f"There is no validation split: the best epoch is told by {self._monitor()}."
+            emit(Message(text=text, level="warning"))
 
     def _resumed(self, model: keras.Model, emit: Emit) -> TrainingState | None:
         """Brings back what a killed training left; its metrics are said again, for a new run."""

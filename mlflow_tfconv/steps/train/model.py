@@ -37,31 +37,47 @@ def made_model(
     return model
 
 
-def check_fit(model: keras.Model, features: Any, label: Any, manifest: Manifest) -> None:
+def check_fit(
+    model: keras.Model, features: Any, label: Any, manifest: Manifest
+) -> tuple[str, ...] | None:
     """Builds the model on a small batch, and makes sure that its loss takes outputs and label.
+
+    Returns:
+        The names of its loss and metrics; None for a model with a training step of its own, which
+        alone knows what to do with a batch.
 
     Raises:
         DataError: Shapes or names of the model and of the data do not match.
     """
-    if type(model).train_step is not keras.Model.train_step and model.built:
-        return  # such a model alone knows what to do with a batch
+    custom = type(model).train_step is not keras.Model.train_step
+    if custom and model.built:
+        return None
     try:
         outputs = model(features, training=False)
-        if label is not None and model.loss is not None:
-            model.compute_loss(x=features, y=label, y_pred=outputs, training=False)
+        if custom or label is None:
+            return None
+        model.compute_loss(x=features, y=label, y_pred=outputs, training=False)
+        names = tuple(model.compute_metrics(features, label, outputs))
     except Exception as e:
         if _from_users_code(e):
             raise
-        raise DataError(
-            f"The model of {FILE} does not fit the data: {_first_line(e)}",
-            received=f"features: {_shapes(features, manifest.schema.inputs)}; "
-            f"label: {_shapes(label, manifest.schema.labels)}",
-            expected=f"inputs: {_described(getattr(model, 'inputs', None))}; "
-            f"outputs: {_described(getattr(model, 'outputs', None))}; loss: {_loss_name(model)}",
-            fix="Build the model from `spec` (spec.inputs, spec.labels), choose a loss for this "
-            "kind of label, or change what steps/ingest.py yields.",
-        ) from e
+        raise _misfit(model, features, label, manifest, _first_line(e)) from e
     model.reset_metrics()
+    return names
+
+
+def _misfit(
+    model: keras.Model, features: Any, label: Any, manifest: Manifest, problem: str
+) -> DataError:
+    return DataError(
+        f"The model of {FILE} does not fit the data: {problem}",
+        received=f"features: {_shapes(features, manifest.schema.inputs)}; "
+        f"label: {_shapes(label, manifest.schema.labels)}",
+        expected=f"inputs: {_described(model, 'input')}; "
+        f"outputs: {_described(model, 'output')}; loss: {_loss_name(model)}",
+        fix="Build the model from `spec` (spec.inputs, spec.labels), choose a loss for this "
+        "kind of label, or change what steps/ingest.py yields.",
+    )
 
 
 def _check_compiled(model: object) -> None:
@@ -100,10 +116,16 @@ def _shapes(value: Any, names: Mapping[str, Any]) -> str:
     return ", ".join(_shape(name, array.shape, array.dtype.name) for name, array in named.items())
 
 
-def _described(tensors: Any) -> str:
+def _described(model: keras.Model, side: str) -> str:
+    """Names and shapes of the inputs or outputs; a subclassed model does not know its own."""
+    tensors = getattr(model, f"{side}s", None)
     if not tensors:
         return "unknown"
-    return ", ".join(_shape(tensor.name, tensor.shape, tensor.dtype) for tensor in tensors)
+    names = getattr(model, f"{side}_names", None) or [tensor.name for tensor in tensors]
+    return ", ".join(
+        _shape(name, tensor.shape, tensor.dtype)
+        for name, tensor in zip(names, tensors, strict=False)
+    )
 
 
 def _shape(name: str, shape: Any, dtype: Any) -> str:

@@ -79,7 +79,11 @@ def _traced(augment_fn: Callable[..., Any], batches: tf.data.Dataset) -> tuple[A
     """The user's function as a graph, and whether it draws numbers in order."""
     spec = batches.element_spec
     arguments = spec if isinstance(spec, tuple) else (spec, None)
-    function = tf.function(augment_fn).get_concrete_function(*arguments)
+    try:
+        # AutoGraph would put its own frames and exceptions around those of the user's code.
+        function = tf.function(augment_fn, autograph=False).get_concrete_function(*arguments)
+    except (tf.errors.OperatorNotAllowedInGraphError, TypeError):  # it has `if tensor:` or the like
+        function = tf.function(augment_fn).get_concrete_function(*arguments)
     definition = function.graph.as_graph_def()
     nodes = [*definition.node, *(n for f in definition.library.function for n in f.node_def)]
     return function, any(

@@ -26,17 +26,17 @@ MODEL = """
 import keras
 from keras import layers
 
-def model_fn(spec, dropout=0.3, rate=0.01, metrics=("accuracy",)):
+def model_fn(spec, dropout=0.3, rate=0.01, units=8):
     model = keras.Sequential([
         keras.Input(spec.inputs["image"].shape),
         layers.Flatten(),
         layers.GaussianNoise(0.1),
-        layers.Dense(8, activation="relu"),
+        layers.Dense(units, activation="relu"),
         layers.Dropout(dropout),
         layers.Dense(3),
     ])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(rate), loss=loss, metrics=list(metrics))
+    model.compile(keras.optimizers.Adam(rate), loss=loss, metrics=["accuracy"])
     return model
 """
 

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from mlflow_tfconv.artifacts import Checkpoint, Dataset
-from mlflow_tfconv.engine.events import Metric
+from mlflow_tfconv.engine.events import Message, Metric
 from mlflow_tfconv.engine.step import StepContext
 from mlflow_tfconv.steps import TrainConfig, TrainStep
+from mlflow_tfconv.steps.train.backup import Backup, TrainingState
 from mlflow_tfconv.steps.train.config import EarlyStoppingConfig
 
 Make = Callable[..., Path]
@@ -79,41 +80,56 @@ def test_a_killed_training_ends_as_an_undisturbed_one(
     assert not (workdir / "resume").exists()
 
 
+@pytest.mark.parametrize("epochs", [3, 6])
+def test_a_kill_between_the_logs_and_the_backup_repeats_the_epoch_once(
+    dataset: Dataset, recipe: Make, workdir: Path, monkeypatch: pytest.MonkeyPatch, epochs: int
+) -> None:
+    save = Backup.save
+
+    def die(self: Backup, model: keras.Model, state: TrainingState) -> None:
+        if state.epochs == epochs:
+            raise KeyboardInterrupt
+        save(self, model, state)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Backup, "save", die)
+        with pytest.raises(KeyboardInterrupt):
+            trained(dataset, recipe(), workdir)
+    assert logged_epochs(workdir / "tensorboard" / "train") == list(range(epochs))
+    checkpoint, _ = trained(dataset, recipe(), workdir)
+    assert len(checkpoint.history["loss"]) == 6
+    assert logged_epochs(workdir / "tensorboard" / "train") == list(range(6))
+
+
 def test_a_training_killed_after_its_last_epoch_does_not_train_again(
     dataset: Dataset, recipe: Make, workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    root = recipe(USER_CODE)
-
-    def die(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(keras.Model, "save", die)
-        with pytest.raises(KeyboardInterrupt):
-            trained(dataset, root, workdir)
-    before = logged_epochs(workdir / "tensorboard" / "train")
-    (root / "steps" / "train.py").write_text(
-        (root / "steps" / "train.py").read_text().replace("def on_train_batch_end", "def unused")
-    )
-    checkpoint, _ = trained(dataset, root, workdir)
+    leave_before_saving(dataset, recipe(), workdir, monkeypatch)
+    monkeypatch.setattr(keras.Model, "train_step", lambda *_: 1 / 0)
+    checkpoint, _ = trained(dataset, recipe(), workdir)
     assert len(checkpoint.history["loss"]) == 6
-    assert logged_epochs(workdir / "tensorboard" / "train") == before
+    assert logged_epochs(workdir / "tensorboard" / "train") == list(range(6))
 
 
 def test_a_backup_of_another_model_is_not_used(
     dataset: Dataset, recipe: Make, workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    leave_before_saving(dataset, recipe(), workdir, monkeypatch)
+    wider = TrainConfig(epochs=2, batch_size=16, params={"units": 9})
+    events: list[object] = []
+    context = StepContext(recipe_root=recipe(), emit=events.append)
+    result = TrainStep(wider).run(dataset, workdir, context)
+    assert len(result.output.history["loss"]) == 2
+    assert any(isinstance(e, Message) and "starts anew" in e.text for e in events)
+
+
+def leave_before_saving(
+    dataset: Dataset, root: Path, workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(keras.Model, "save", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            trained(dataset, recipe(), workdir)
-    root = recipe()
-    file = root / "steps" / "train.py"
-    file.write_text(file.read_text().replace("Dense(8", "Dense(9"))
-    for module in [name for name in sys.modules if name.startswith("steps")]:
-        del sys.modules[module]
-    checkpoint, _ = trained(dataset, root, workdir)
-    assert len(checkpoint.history["loss"]) == 6
+            trained(dataset, root, workdir)
 
 
 def trained(dataset: Dataset, root: Path, workdir: Path) -> tuple[Checkpoint, list[Metric]]:

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import pickle
+import threading
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from mlflow_tfconv.steps.train.backup import (
+    Backup,
+    TrainingState,
+    changed_attributes,
+    plain_attributes,
+    random_states,
+    restore_attributes,
+)
+
+
+def state(epochs: int, best: int = 1, **log_sizes: int) -> TrainingState:
+    return TrainingState(
+        epochs=epochs,
+        best_epoch=best,
+        stopped=False,
+        metrics=(),
+        callbacks=(),
+        random_states=random_states(),
+        log_sizes=log_sizes,
+    )
+
+
+def small_model(units: int = 2) -> keras.Model:
+    model = keras.Sequential(
+        [keras.Input((3,)), keras.layers.Dense(units), keras.layers.Dropout(0.5)]
+    )
+    model.compile("adam", "mse")
+    return model
+
+
+@pytest.fixture
+def backup(tmp_path: Path) -> Backup:
+    return Backup(tmp_path / "resume", tmp_path / "logs")
+
+
+def test_the_last_and_the_best_epoch_are_kept(backup: Backup) -> None:
+    model = small_model()
+    for epochs, best in ((1, 1), (2, 2), (3, 2), (4, 2)):
+        backup.save(model, state(epochs, best))
+    assert sorted(path.name for path in backup.folder.iterdir()) == ["epoch-000002", "epoch-000004"]
+    found = backup.load()
+    assert found is not None
+    assert (found.epochs, found.best_epoch) == (4, 2)
+
+
+def test_a_kill_while_writing_leaves_the_epoch_before(
+    backup: Backup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = small_model()
+    backup.save(model, state(1))
+    with monkeypatch.context() as patch:
+        patch.setattr(pickle, "dumps", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            backup.save(model, state(2))
+    found = backup.load()
+    assert found is not None
+    assert found.epochs == 1
+    backup.save(model, state(2))
+    assert sorted(path.name for path in backup.folder.iterdir()) == ["epoch-000001", "epoch-000002"]
+
+
+def test_weights_optimizer_and_seeds_come_back(backup: Backup) -> None:
+    model = small_model()
+    model.fit(np.ones((4, 3)), np.ones((4, 2)), verbose=0)
+    saved = [v.numpy() for v in (*model.variables, *model.optimizer.variables)]
+    backup.save(model, state(1))
+    other = small_model()
+    assert backup.restore_variables(other, 1)
+    for array, variable in zip(saved, (*other.variables, *other.optimizer.variables), strict=True):
+        np.testing.assert_array_equal(array, variable.numpy())
+
+
+def test_variables_in_bfloat16_come_back(backup: Backup) -> None:
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, dtype="bfloat16")])
+    model.compile("sgd", "mse")
+    backup.save(model, state(1))
+    expected = model.get_weights()[0].astype("float32")
+    model.set_weights([np.zeros((3, 2)), np.zeros(2)])
+    assert backup.restore_variables(model, 1)
+    np.testing.assert_array_equal(model.get_weights()[0].astype("float32"), expected)
+
+
+def test_another_model_is_left_as_it_is(backup: Backup) -> None:
+    backup.save(small_model(2), state(1))
+    assert not backup.restore_variables(small_model(3), 1)
+
+
+def test_logs_go_back_to_the_state(backup: Backup) -> None:
+    backup.logs.mkdir()
+    (backup.logs / "kept").write_text("before and after")
+    (backup.logs / "new").write_text("after")
+    backup.restore_logs(state(1, kept=6))
+    assert (backup.logs / "kept").read_text() == "before"
+    assert not (backup.logs / "new").exists()
+    backup.restore_logs(None)
+    assert list(backup.logs.iterdir()) == []
+
+
+def test_what_training_changed_in_a_callback_comes_back() -> None:
+    class Mine(keras.callbacks.Callback):
+        def __init__(self) -> None:
+            super().__init__()
+            self.count, self.seen, self.place = 0, {}, "here"
+            self.key, self.lock = (lambda value: value), threading.Lock()
+
+    trained, fresh = Mine(), Mine()
+    before = [plain_attributes(trained)]
+    trained.count, trained.seen = 3, {"a": [np.arange(2), None]}
+    saved = changed_attributes([trained], before)
+    fresh.place = "there"
+    restore_attributes([fresh], saved)
+    assert (fresh.count, fresh.place) == (3, "there")
+    np.testing.assert_array_equal(fresh.seen["a"][0], [0, 1])
