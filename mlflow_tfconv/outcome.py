@@ -15,7 +15,7 @@ _COLUMNS = (
     ("size MB", "footprint/size_mb", "{:.3f}"),
     ("p50 ms", "latency/p50_ms", "{:.3f}"),
     ("samples/s", "throughput/samples_per_s", "{:,.0f}"),
-    ("host peak MB", "footprint/host_peak_mb", "{:,.0f}"),
+    ("peak MB", "footprint/host_peak_mb", "{:,.0f}"),
     ("GPU peak MB", "footprint/gpu_peak_mb", "{:,.0f}"),
 )
 

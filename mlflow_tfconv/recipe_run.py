@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -19,7 +19,7 @@ from mlflow_tfconv.engine.console import Terminal
 from mlflow_tfconv.engine.digests import Digests
 from mlflow_tfconv.engine.events import ArtifactFile, Event
 from mlflow_tfconv.engine.executor import Executor
-from mlflow_tfconv.engine.jobs import JobServer
+from mlflow_tfconv.engine.jobs import PRELOAD, JobServer
 from mlflow_tfconv.engine.parts import fingerprint_of
 from mlflow_tfconv.engine.plan import Plan, fingerprint
 from mlflow_tfconv.engine.store import Store, StoredResult
@@ -83,7 +83,7 @@ class RecipeRun:
         self.store = store
         self.console = console
         self.terminal = Terminal(console)
-        self.jobs = JobServer(store.root / "logs" / "server.log")
+        self.jobs = JobServer(store.root / "logs" / "server.log", preload=_preload(recipe.plan))
         self.tracker = make_tracker(recipe, store, self.jobs)
         self.executor: Executor | None = None
 
@@ -148,12 +148,12 @@ class RecipeRun:
         events = result.events(self.store.root)
         self.tracker.replay(result.step, result.fingerprint, events)
 
-    def step_started(self, step: str) -> None:
+    def step_started(self, step: str, why: Sequence[str]) -> None:
         """A step's process is about to start."""
         if step == "benchmark":
             # Models are logged now, so that nothing else is at work while time is measured.
             self._settle()
-        self.terminal.step_started(step)
+        self.terminal.step_started(step, why)
 
     def handle(self, step: str, event: Event) -> None:
         """A step said something."""
@@ -222,6 +222,12 @@ class RecipeRun:
             self.console.print("Compare the variants in MLflow's UI:", highlight=False)
             self.console.print(f"  {command}", highlight=False, soft_wrap=True)
         self.console.print(f"  {link}", highlight=False, soft_wrap=True)
+
+
+def _preload(plan: Plan) -> tuple[str, ...]:
+    """What the steps' processes need; steps of the user's own may do without TensorFlow."""
+    libraries = {library for step in plan.steps for library in step.libraries}
+    return PRELOAD if libraries & set(PRELOAD) else ()
 
 
 def _private_folders(root: Path, destination: Destination) -> tuple[Path, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.panel import Panel
@@ -27,11 +28,15 @@ def _part(part: Text | Table | Picture) -> RenderableType:
 
 def table_text(table: Table) -> RenderableType:
     """A table whose columns of numbers stand right."""
-    rich = RichTable(title=table.caption or None, title_justify="left", title_style="italic")
+    rich = RichTable(
+        title=table.caption or None, title_justify="left", title_style="italic", box=box.SIMPLE_HEAD
+    )
     for position, name in enumerate(table.columns):
         cells = [row[position] for row in table.rows]
         right = bool(cells) and all(is_number(cell) for cell in cells)
-        rich.add_column(name, justify="right" if right else "left", overflow="fold")
+        # The first column names the row: a name that is broken in two can't be copied.
+        wrap = {"no_wrap": True} if position == 0 else {"overflow": "fold"}
+        rich.add_column(name, justify="right" if right else "left", **wrap)
     for row in table.rows:
         rich.add_row(*(escape(cell) for cell in row))
     return rich

@@ -8,19 +8,20 @@ import os
 import pickle
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
+from mlflow_tfconv.artifacts import NOUN_OF_STEP
 from mlflow_tfconv.engine.atomic import write_text
 from mlflow_tfconv.engine.codec import encode
 from mlflow_tfconv.engine.events import Event, Progress
 from mlflow_tfconv.engine.step import Step, StepContext, StepResult
 from mlflow_tfconv.engine.store import EVENTS_FILE, RESULT_FILE
 from mlflow_tfconv.engine.user_files import is_installed, watch_opened_files
-from mlflow_tfconv.errors import TfconvError
+from mlflow_tfconv.errors import StepError, TfconvError
 
 FAILURE = "$failure"
 
@@ -48,21 +49,25 @@ class StepJob:
 
 def run_step(job_file: str, events: int) -> None:
     """Runs the pickled `StepJob`; a failure is told as the last event and ends with status 1."""
-    job: StepJob = pickle.loads(Path(job_file).read_bytes())  # noqa: S301 (our own, from the driver)
-    root = job.context.recipe_root or job.workdir
-    opened = watch_opened_files(root, (job.store, *job.private))
-    with os.fdopen(events, "w", buffering=1) as pipe, _kept_events(job).open("a") as kept:
+    with os.fdopen(events, "w", buffering=1) as pipe:
+        root = Path.cwd()
         try:
-            result = job.step.run(job.source, job.workdir, _speaking(job, pipe, kept))
-            _write_result(job, result, opened)
+            # Our own, from the driver; the modules of a user's own step are imported by it.
+            job: StepJob = pickle.loads(Path(job_file).read_bytes())  # noqa: S301
+            root = job.context.recipe_root or job.workdir
+            _run(job, root, pipe)
         except BaseException as error:  # noqa: BLE001 (whatever it is, the driver has to hear of it)
             traceback.print_exc()
             pipe.write(json.dumps({FAILURE: describe(error, root)}) + "\n")
             sys.exit(1)
 
 
-def _kept_events(job: StepJob) -> Path:
-    return job.workdir / EVENTS_FILE
+def _run(job: StepJob, root: Path, pipe: TextIO) -> None:
+    opened = watch_opened_files(root, (job.store, *job.private))
+    with (job.workdir / EVENTS_FILE).open("a") as kept:
+        result = job.step.run(job.source, job.workdir, _speaking(job, pipe, kept))
+        _check_result(job, result)
+        _write_result(job, result, opened)
 
 
 def _speaking(job: StepJob, pipe: TextIO, kept: TextIO) -> StepContext:
@@ -76,6 +81,36 @@ def _speaking(job: StepJob, pipe: TextIO, kept: TextIO) -> StepContext:
             kept.flush()
 
     return dataclasses.replace(job.context, emit=emit)
+
+
+def _check_result(job: StepJob, result: Any) -> None:
+    """What a step promises: a StepResult with the noun of its name, whose files are there."""
+    kind, wanted = type(job.step).__qualname__, NOUN_OF_STEP.get(job.step.name)
+    output = result.output if isinstance(result, StepResult) else None
+    if output is None or (wanted is not None and not isinstance(output, wanted)):
+        raise StepError(
+            f"{kind}.run gave something that the recipe can't go on with.",
+            received=type(result if output is None else output).__name__,
+            expected=f"StepResult(output={wanted.__name__ if wanted else ''}(...), card=Card(...))",
+        )
+    gone = [path for path in _paths_in(output) if not path.exists()]
+    if gone:
+        raise StepError(
+            f"{kind}.run names a file that it has not written.",
+            received=gone[0],
+            expected="paths that exist, in the folder `workdir` or in what came before",
+        )
+
+
+def _paths_in(value: Any) -> Iterator[Path]:
+    if isinstance(value, Path):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from (path for item in value.values() for path in _paths_in(item))
+    elif isinstance(value, list | tuple):
+        yield from (path for item in value for path in _paths_in(item))
+    elif dataclasses.is_dataclass(value):
+        yield from _paths_in([getattr(value, f.name) for f in dataclasses.fields(value)])
 
 
 def _write_result(job: StepJob, result: StepResult, opened: Iterable[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rich.console import Console
@@ -22,6 +23,7 @@ from mlflow_tfconv.engine.overview import duration
 from mlflow_tfconv.engine.store import StoredResult
 
 _LINE_EVERY_S = 10.0
+_NAMED = 3
 
 
 @dataclass(slots=True)
@@ -37,9 +39,10 @@ class Terminal:
     _task: tuple[str, TaskID] | None = None
     _last_line_s: float = 0.0
 
-    def step_started(self, step: str) -> None:
-        """Announces the step."""
-        self.console.print(f"[bold]▶ {escape(step)}[/bold]")
+    def step_started(self, step: str, why: Sequence[str]) -> None:
+        """Announces the step, and what has changed since it ran last."""
+        because = f" [dim](changed: {escape(_shortened(why))})[/dim]" if why else ""
+        self.console.print(f"[bold]▶ {escape(step)}[/bold]{because}", highlight=False)
 
     def handle(self, step: str, event: events.Event) -> None:  # noqa: ARG002 (a Listener)
         """Shows progress and messages; the rest is for the tracking server."""
@@ -88,6 +91,11 @@ class Terminal:
         of = f" of {event.total:g}" if event.total is not None else ""
         text = f"  {event.label}: {round(event.done, 1):g}{of} {event.detail}".rstrip()
         self.console.print(escape(text), highlight=False)
+
+
+def _shortened(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def _bars(console: Console) -> Progress:

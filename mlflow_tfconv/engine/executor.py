@@ -7,7 +7,7 @@ import json
 import pickle
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,8 +18,8 @@ from mlflow_tfconv.engine.digests import Digests
 from mlflow_tfconv.engine.events import Event
 from mlflow_tfconv.engine.failures import error_of_end, error_of_failure
 from mlflow_tfconv.engine.jobs import JobServer
-from mlflow_tfconv.engine.parts import Parts
-from mlflow_tfconv.engine.plan import Plan, dataset_of, fingerprint, source_of
+from mlflow_tfconv.engine.parts import Parts, fingerprint_of, plain
+from mlflow_tfconv.engine.plan import Plan, changes, dataset_of, ingredients, source_of
 from mlflow_tfconv.engine.step import Step
 from mlflow_tfconv.engine.store import StepRecord, Store, StoredResult
 from mlflow_tfconv.errors import TfconvError
@@ -30,8 +30,8 @@ _LOGS_KEPT = 20
 class Listener(Protocol):
     """Whoever wants to know how the run goes: the terminal, the tracking server."""
 
-    def step_started(self, step: str) -> None:
-        """A step's process is about to start."""
+    def step_started(self, step: str, why: Sequence[str]) -> None:
+        """A step's process is about to start; `why` says what has changed, if it ran before."""
 
     def handle(self, step: str, event: Event) -> None:
         """A step said something."""
@@ -83,7 +83,8 @@ class Executor:
         return self.done
 
     def _result(self, position: int, step: Step[Any], digests: Digests) -> StoredResult:
-        mark = fingerprint(step, self.plan, self.done, digests)
+        made_of = plain(ingredients(step, self.plan, self.done, digests))
+        mark = fingerprint_of(made_of)
         found = self.store.lookup(step.name, mark, digests)
         if found is not None:
             return found
@@ -92,13 +93,20 @@ class Executor:
             self.before_work()
         self.executed.append(step.name)
         source = source_of(position, self.plan.steps, self.done)
-        return self._execute(step, mark, source, digests)
+        return self._execute(step, made_of, source, digests)
 
-    def _execute(self, step: Step[Any], mark: str, source: Any, digests: Digests) -> StoredResult:
-        log = self._new_log(step.name)
-        record = StepRecord(status="running", fingerprint=mark, log=str(log))
+    def _why(self, step: Step[Any], made_of: Mapping[str, Any]) -> tuple[str, ...]:
+        """What has changed since the step ran last under this profile."""
+        before = self.store.records(self.plan.profile).get(step.name)
+        return () if before is None else changes(before.ingredients, made_of)
+
+    def _execute(
+        self, step: Step[Any], made_of: dict[str, Any], source: Any, digests: Digests
+    ) -> StoredResult:
+        log, mark = self._new_log(step.name), fingerprint_of(made_of)
+        self.listener.step_started(step.name, self._why(step, made_of))
+        record = StepRecord(status="running", fingerprint=mark, log=str(log), ingredients=made_of)
         self._record(step, record)
-        self.listener.step_started(step.name)
         begun = time.monotonic()
         try:
             self._run_process(step, mark, source, log)

@@ -12,7 +12,9 @@ from mlflow_tfconv.engine.jobs import JobEnd
 _LOG_LINES = 12
 
 
-def error_of_failure(step: str, failure: dict[str, Any], log: Path) -> errors.TfconvError:
+def error_of_failure(
+    step: str, failure: dict[str, Any], log: Path | None = None
+) -> errors.TfconvError:
     """The exception for a failure that the step's process described."""
     parts, frame = {**failure["parts"], "log": log}, failure["frame"]
     parts["what"] = f"{step} failed: {parts['what']}"

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rich import box
 from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
@@ -93,7 +94,7 @@ def _view(name: str, result: StoredResult | None, record: StepRecord | None) -> 
 
 def overview_text(views: Sequence[StepView], title: str) -> RenderableType:
     """The steps in the terminal."""
-    table = Table(title=escape(title), title_justify="left")
+    table = Table(title=escape(title), title_justify="left", box=box.SIMPLE_HEAD)
     for column in ("step", "state", "takes", "result"):
         table.add_column(column, overflow="fold")
     for view in views:

@@ -12,6 +12,11 @@ from pathlib import Path
 from typing import Any
 
 
+def plain(value: Any) -> Any:
+    """A value as JSON gives it back: tuples are lists, what JSON can't hold is text."""
+    return json.loads(json.dumps(value, default=str))
+
+
 def fingerprint_of(ingredients: Mapping[str, Any]) -> str:
     """A short digest of plain values (dataclasses and paths are written as text)."""
     text = json.dumps(ingredients, sort_keys=True, default=str, separators=(",", ":"))

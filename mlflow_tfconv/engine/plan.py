@@ -58,30 +58,54 @@ def dataset_of(done: Mapping[str, StoredResult]) -> Dataset | None:
     return next((r.output for r in done.values() if isinstance(r.output, Dataset)), None)
 
 
-def fingerprint(
+def ingredients(
     step: Step[Any], plan: Plan, done: Mapping[str, StoredResult], digests: Digests
-) -> str:
-    """A digest of all that decides a step's result; where it is logged is no part of it."""
+) -> dict[str, Any]:
+    """All that decides a step's result, as plain values; where it is logged is no part of it."""
     root = plan.root
     code = [
         file for name in step.user_code for file in code_files(root / name, (root, root / "steps"))
     ]
     kind = type(step)
-    return fingerprint_of(
-        {
-            "step": f"{kind.__module__}:{kind.__qualname__}",
-            "config": dataclasses.asdict(step.config),
-            "code": {
-                _relative(file, root): digests.of(file) for file in _with_own(kind, root, code)
-            },
-            "inputs": {str(path): digests.of(_absolute(path, root)) for path in step.inputs()},
-            "upstream": {
-                name: result.content for name, result in done.items() if _feeds(name, done)
-            },
-            "libraries": {name: _version(name) for name in ("mlflow-tfconv", *step.libraries)},
-            "reads": {name: _read(plan.context, name) for name in step.reads},
-        }
-    )
+    feeds = {name: result.content for name, result in done.items() if _feeds(name, done)}
+    code = _with_own(kind, root, code)
+    versions = {name: _version(name) for name in ("mlflow-tfconv", *step.libraries)}
+    return {
+        "step": f"{kind.__module__}:{kind.__qualname__}",
+        "config": dataclasses.asdict(step.config),
+        "code": {_relative(file, root): digests.of(file) for file in code},
+        "inputs": {str(path): digests.of(_absolute(path, root)) for path in step.inputs()},
+        "upstream": feeds,
+        "libraries": versions,
+        "reads": {name: _read(plan.context, name) for name in step.reads},
+    }
+
+
+def fingerprint(
+    step: Step[Any], plan: Plan, done: Mapping[str, StoredResult], digests: Digests
+) -> str:
+    """A digest of a step's ingredients."""
+    return fingerprint_of(ingredients(step, plan, done, digests))
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
+    """Which ingredients differ, in words: "config.epochs", "steps/train.py", "keras 3.15 -> 3.16"."""
+    found: list[str] = []
+    for kind, values in after.items():
+        old = before.get(kind)
+        if not isinstance(values, Mapping) or not isinstance(old, Mapping):
+            found += [] if old == values else [kind]
+            continue
+        for name in {**old, **values}:
+            if old.get(name) != values.get(name):
+                found.append(_change(kind, name, old.get(name), values.get(name)))
+    return tuple(found)
+
+
+def _change(kind: str, name: str, old: Any, new: Any) -> str:
+    if kind == "libraries":
+        return f"{name} {old} -> {new}"
+    return {"upstream": f"what {name} made", "config": f"config.{name}"}.get(kind, name)
 
 
 def _feeds(name: str, done: Mapping[str, StoredResult]) -> bool:

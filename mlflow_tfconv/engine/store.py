@@ -64,6 +64,7 @@ class StepRecord:
         seconds: How long it took, None while it runs.
         error: The first lines of what went wrong.
         log: Its log file.
+        ingredients: What the fingerprint was made of, to tell later what has changed.
     """
 
     status: str
@@ -72,6 +73,7 @@ class StepRecord:
     seconds: float | None = None
     error: str | None = None
     log: str | None = None
+    ingredients: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,9 @@ class Ear:
         self.events: list[Any] = []
         self.cached: dict[str, bool] = {}
 
-    def step_started(self, step: str) -> None:
+    def step_started(self, step: str, why: Any) -> None:
         self.started.append(step)
+        self.why = why
 
     def handle(self, step: str, event: Any) -> None:
         self.events.append(event)

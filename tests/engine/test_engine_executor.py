@@ -37,6 +37,7 @@ def test_settings_of_a_later_step_leave_the_earlier_alone(run, ear):
     run()
     run(upto=2)
     assert ear.started == ["ingest", "train", "train"]
+    assert ear.why == ("config.upto",)
 
 
 def test_going_back_to_earlier_settings_runs_nothing(run, ear):
@@ -51,6 +52,7 @@ def test_a_module_that_user_code_imports_counts(run, ear, root):
     (root / "steps" / "words.py").write_text("WORDS = 2\n")
     run()
     assert ear.started == ["ingest", "train", "ingest"]  # the same words came out: train is kept
+    assert ear.why == ("steps/words.py",)
 
 
 def test_a_file_that_user_code_opened_counts_even_with_size_and_name_unchanged(run, ear, root):
@@ -161,4 +163,3 @@ def test_ctrl_c_ends_the_steps_process_too(run, ear, tmp_path):
     assert len(pids) == 2  # the server and the step
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
     assert Store(tmp_path / "state").records("local")["train"].status == "interrupted"
-

@@ -13,7 +13,9 @@ from mlflow_tfconv.engine.user_files import code_files
 def root(tmp_path):
     (tmp_path / "steps").mkdir()
     (tmp_path / "nets" / "parts").mkdir(parents=True)
-    (tmp_path / "steps" / "train.py").write_text("import nets.cnn\nfrom near import x\nimport numpy\n")
+    (tmp_path / "steps" / "train.py").write_text(
+        "import nets.cnn\nfrom near import x\nimport numpy\n"
+    )
     (tmp_path / "steps" / "near.py").write_text("def f():\n    from steps import later\n")
     (tmp_path / "steps" / "later.py").write_text("")
     (tmp_path / "nets" / "__init__.py").write_text("")
