@@ -234,6 +234,16 @@ class Registration:
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 
+#: What each step hands on.
+NOUN_OF_STEP: dict[str, type] = {
+    "ingest": Dataset,
+    "train": Checkpoint,
+    "convert": ConvertedModel,
+    "compress": Variants,
+    "benchmark": Reports,
+    "register": Registration,
+}
+
 NOUNS: dict[str, type] = {
     kind.__name__: kind
     for kind in (

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ast
-import importlib
-import sys
+import dataclasses
+import inspect
 from collections.abc import Iterable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from mlflow_tfconv.config.template import suggestion
+from mlflow_tfconv.data.user_code import import_fresh
+from mlflow_tfconv.engine.child import describe
+from mlflow_tfconv.engine.failures import error_of_failure
 from mlflow_tfconv.engine.step import MetricSpec, Step
 from mlflow_tfconv.errors import ConfigError
 
@@ -53,10 +57,7 @@ def _top_level_names(path: Path, file: str) -> set[str] | None:
     try:
         tree = ast.parse(path.read_bytes())
     except SyntaxError as error:
-        raise ConfigError(
-            f"{file}, line {error.lineno}: not Python: {error.msg}.",
-            received=(error.text or "").strip(),
-        ) from error
+        raise _not_python(error, file) from error
     names: set[str] = set()
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
@@ -71,6 +72,13 @@ def _top_level_names(path: Path, file: str) -> set[str] | None:
     return None if "*" in names else names
 
 
+def _not_python(error: SyntaxError, file: str | Path) -> ConfigError:
+    return ConfigError(
+        f"{file}, line {error.lineno}: not Python: {error.msg}.",
+        received=(error.text or "").strip(),
+    )
+
+
 def user_step_class(using: str, name: str, root: Path, where: str) -> type[Step[Any]]:
     """The user's own step class that recipe.yaml names by its import path.
 
@@ -79,29 +87,58 @@ def user_step_class(using: str, name: str, root: Path, where: str) -> type[Step[
         name: The step it stands for.
         root: The recipe's folder; modules are looked up there first.
         where: The place of the name in recipe.yaml, for messages.
+
+    Raises:
+        ConfigError: There is no such class, or it is no step of this name.
+        UserCodeError: Its module can't be imported.
     """
     module, _, kind = using.replace(":", ".").rpartition(".")
-    for folder in (str(root / "steps"), str(root)):
-        if folder not in sys.path:
-            sys.path.insert(0, folder)
-    try:
-        found = getattr(importlib.import_module(module), kind)
-    except (ImportError, AttributeError) as error:
+    imported = _imported(module, root, where, using)
+    found = getattr(imported, kind, None)
+    if found is None:
         raise ConfigError(
             f"{where} can't be found.",
-            received=f"{using} ({error})",
-            expected="the import path of a Step class",
-        ) from error
-    if not (isinstance(found, type) and issubclass(found, Step) and hasattr(found, "config_class")):
+            received=f"{using}, but {module} has no {kind}",
+            expected="the import path of a step class",
+            fix=suggestion(kind, vars(imported)),
+        )
+    problem = _no_step_because(found, name)
+    if problem is not None:
         raise ConfigError(
-            f"{where} is no step.",
-            received=f"{using}, a {type(found).__name__}",
+            f"{where} is no step that can be used here.",
+            received=f"{using}: {problem}",
             expected="a subclass of mlflow_tfconv.steps.Step with `name`, `config_class` and `run`",
         )
-    if found.name != name:
-        raise ConfigError(
-            f"{where} is another step.",
-            received=f"{using}.name = {found.name!r}",
-            expected=repr(name),
-        )
-    return found
+    return found  # type: ignore[no-any-return]  # getattr gives Any
+
+
+def _imported(module: str, root: Path, where: str, using: str) -> ModuleType:
+    try:
+        return import_fresh(root, module)
+    except SyntaxError as error:
+        file = Path(error.filename or module)
+        raise _not_python(
+            error, file.relative_to(root) if root in file.parents else file
+        ) from error
+    except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}."):
+            raise ConfigError(
+                f"{where} can't be found.",
+                received=f"{using} ({error})",
+                expected="the import path of a step class",
+                fix=suggestion(module, (f"steps.{f.stem}" for f in root.glob("steps/*.py"))),
+            ) from error
+        raise error_of_failure(f"importing {module}", describe(error, root)) from error
+
+
+def _no_step_because(found: Any, name: str) -> str | None:
+    """What a class lacks to be the step of this name, in words."""
+    if not isinstance(found, type) or not issubclass(found, Step):
+        return f"a {type(found).__name__} that is no subclass of Step"
+    if inspect.isabstract(found):
+        return "it has no method `run`"
+    if getattr(found, "name", None) != name:
+        return f"its name is {getattr(found, 'name', None)!r} and not {name!r}"
+    if not dataclasses.is_dataclass(getattr(found, "config_class", None)):
+        return "its config_class is no dataclass"
+    return None

@@ -8,7 +8,8 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError, with_config
+from pydantic.errors import PydanticUserError
 
 from mlflow_tfconv.config.template import Location, dotted, suggestion
 from mlflow_tfconv.errors import ConfigError
@@ -28,15 +29,29 @@ def validate(kind: type[T], data: Any, at: Location, place: Callable[[Location],
     Raises:
         ConfigError: With every mistake that was found: what, where, and what would be right.
     """
+    for owner in _config_classes(kind):
+        if not hasattr(owner, "__pydantic_config__"):
+            # A class of the user's own need not know how to refuse unknown keys.
+            with_config(extra="forbid")(owner)
     try:
         return TypeAdapter(kind).validate_json(json.dumps(data), strict=True)
     except ValidationError as error:
         problems = list(_problems(kind, data, error))
         raise _config_error(problems, at, place) from error
-    except TypeError as error:
+    except (TypeError, PydanticUserError) as error:
         raise ConfigError(
             f"{place(at)}: {dotted(at)} can't be read.", received=str(error)
         ) from error
+
+
+def _config_classes(kind: Any) -> Iterator[type]:
+    """A config class and those below it."""
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        yield kind
+        for hint in get_type_hints(kind).values():
+            yield from _config_classes(hint)
+    for inner in get_args(kind):
+        yield from _config_classes(inner)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +131,8 @@ def _problem(kind: Any, at: Location, item: Any) -> _Problem:
         return _Problem(
             at=at, what="is missing.", received=None, expected=_meaning(owner, at), fix="Add it."
         )
-    if "error" in item.get("ctx", {}) and isinstance(item["ctx"]["error"], ConfigError):
-        return _from_config_error(at, item["ctx"]["error"])
+    if isinstance(raised := item.get("ctx", {}).get("error"), ValueError):
+        return _from_raised(at, raised)
     choices = sorted({str(c) for k in _kinds_at(kind, at) for c in _choices(k)})
     return _Problem(
         at=at,
@@ -130,7 +145,10 @@ def _problem(kind: Any, at: Location, item: Any) -> _Problem:
     )
 
 
-def _from_config_error(at: Location, error: ConfigError) -> _Problem:
+def _from_raised(at: Location, error: ValueError) -> _Problem:
+    """What a config's own check says."""
+    if not isinstance(error, ConfigError):
+        return _Problem(at=at, what=f"is wrong: {error}", received=None, expected=None, fix=None)
     return _Problem(
         at=at,
         what=f"is wrong: {error.what}",

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from mlflow_tfconv.engine.user_files import code_files
 from mlflow_tfconv.errors import ConfigError
 
 
@@ -31,11 +32,20 @@ def load_user_module(recipe_root: Path, file: str) -> ModuleType:
             received=f"no file {path}",
             fix=f"Write {file}, or let the step use something else (`using` in recipe.yaml).",
         )
-    _put_in_front(path.parent)
-    _put_in_front(recipe_root.resolve())
-    _forget_other_recipes(recipe_root.resolve())
-    importlib.invalidate_caches()
+    _look_here_first(recipe_root.resolve(), path.parent)
     return importlib.import_module(".".join(Path(file).with_suffix("").parts))
+
+
+def import_fresh(recipe_root: Path, name: str) -> ModuleType:
+    """A module by its dotted name, looked up in the recipe first, as its file is now.
+
+    People edit their files while a notebook goes on: what this process has imported of them before
+    is imported anew. What the code itself raises on import is passed on as it is.
+    """
+    root = recipe_root.resolve()
+    _look_here_first(root, root / "steps")
+    _forget_files(root, name)
+    return importlib.import_module(name)
 
 
 def user_function(
@@ -76,6 +86,13 @@ def _not_a_function(module: ModuleType, file: str, name: str, found: object) -> 
     )
 
 
+def _look_here_first(root: Path, folder: Path) -> None:
+    _put_in_front(folder)
+    _put_in_front(root)
+    _forget_other_recipes(root)
+    importlib.invalidate_caches()
+
+
 def _put_in_front(folder: Path) -> None:
     if str(folder) in sys.path:
         sys.path.remove(str(folder))
@@ -87,6 +104,18 @@ def _forget_other_recipes(root: Path) -> None:
     for name, module in list(sys.modules.items()):
         if _is_of_a_recipe(name, module) and not _lies_below(module, root):
             del sys.modules[name]
+
+
+def _forget_files(root: Path, name: str) -> None:
+    """Lets a module of the recipe be imported anew, with what it imports from the recipe."""
+    entry = getattr(sys.modules.get(name), "__file__", None)
+    if entry is None:
+        return
+    files = {str(f) for f in code_files(Path(entry), (root, root / "steps"))}
+    for known, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if known != "__main__" and file in files and Path(file).is_relative_to(root):
+            del sys.modules[known]
 
 
 def _is_of_a_recipe(name: str, module: ModuleType) -> bool:
