@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeVar
 
 from mlflow_tfconv.errors import TrackingError
@@ -60,6 +63,7 @@ class Server:
 
     def __init__(self, destination: Destination) -> None:
         self.destination = destination
+        self._litter: Path | None = None
 
     @cached_property
     def client(self) -> Any:
@@ -67,12 +71,21 @@ class Server:
         from mlflow import MlflowClient
 
         self.destination.make_folders()
-        return self.call(
-            lambda: MlflowClient(
-                tracking_uri=self.destination.tracking_uri,
-                registry_uri=self.destination.registry_uri,
+        if self.destination.database is not None and not Path("mlruns").exists():
+            self._litter = Path("mlruns").absolute()
+        with _no_chatter():
+            return self.call(
+                lambda: MlflowClient(
+                    tracking_uri=self.destination.tracking_uri,
+                    registry_uri=self.destination.registry_uri,
+                )
             )
-        )
+
+    def tidy(self) -> None:
+        """Removes the empty folder that MLflow makes wherever it opens an SQLite file."""
+        if self._litter is not None:
+            with suppress(OSError):
+                self._litter.rmdir()
 
     def call(self, ask: Callable[[], T]) -> T:
         """What `ask` gives; tries again what may pass by.
@@ -113,7 +126,8 @@ class Server:
     @cached_property
     def experiment(self) -> tuple[str, str]:
         """Id and name of the experiment, made where it is missing."""
-        found = self.call(self._find_experiment)
+        with _no_chatter():
+            found = self.call(self._find_experiment)
         if found is None:
             name, location = self.destination.experiment_name, self.destination.artifact_location
             made = self.call(
@@ -221,6 +235,17 @@ class Server:
             f"present value {p.value} is its tag tfconv.param.{p.key}."
             for p in changed
         ]
+
+
+@contextmanager
+def _no_chatter() -> Iterator[None]:
+    """A new SQLite file tells of each of its migrations; warnings and errors still come through."""
+    before = logging.root.manager.disable
+    logging.disable(logging.INFO)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def without_credentials(uri: str) -> str:

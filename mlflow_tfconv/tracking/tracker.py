@@ -308,16 +308,21 @@ class Tracker:
         Raises:
             TrackingError: See `settle`; not when the recipe itself failed.
         """
+        if status != "FINISHED":
+            self._mailbox.drain(_LAST_WORDS_S)
+            with suppress(TrackingError):
+                self._end(status)
+            self._server.tidy()
+            return
         try:
-            if status == "FINISHED":
-                self.settle()
-            else:
-                self._mailbox.drain(_LAST_WORDS_S)
+            self.settle()
+            self._end(status)
         except BaseException:
             with suppress(TrackingError):
                 self._end("FAILED")
             raise
-        self._end(status)
+        finally:
+            self._server.tidy()
 
     def _end(self, status: str) -> None:
         left = self._ledger.open_parent()

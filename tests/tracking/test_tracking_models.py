@@ -122,7 +122,9 @@ def test_onnx_needs_no_tensorflow(destination: Destination, doubling_onnx: Model
 
     from mlflow import MlflowClient
 
-    run_id = MlflowClient(destination.tracking_uri).create_run("0").info.run_id
+    client = MlflowClient(destination.tracking_uri)
+    experiment = client.create_experiment("x", artifact_location=destination.artifact_location)
+    run_id = client.create_run(experiment).info.run_id
     job = job_of(doubling_onnx, run_id, destination.tracking_uri, Device())
     code = (
         "import json, sys; from mlflow_tfconv.tracking.models import log_models;"

@@ -53,6 +53,16 @@ def test_what_a_step_says_is_logged_while_it_runs(make_tracker: MakeTracker, cli
     assert client.get_run(run_id).info.status == "FINISHED"
 
 
+def test_no_empty_folder_is_left_behind(
+    make_tracker: MakeTracker, tmp_path: Path, doubling_onnx: ModelFile
+) -> None:
+    tracker = make_tracker()
+    tracker.start("m", fresh=True)
+    tracker.replay("compress", "c", [VARIANT, doubling_onnx])
+    tracker.finish("FINISHED")
+    assert not (tmp_path / "mlruns").exists()
+
+
 def test_each_variant_is_a_child_with_its_own_params(
     make_tracker: MakeTracker, client: Any
 ) -> None:
@@ -389,3 +399,21 @@ def test_a_step_whose_models_are_not_logged_yet_is_replayed_by_the_next_run(
     again.replay("compress", "c", [VARIANT, doubling_onnx])
     again.finish("FINISHED")
     assert again._ledger.child(str(again.run_id), "int8/onnx")["model"] is not None
+
+
+def test_the_link_s_filter_finds_the_children_that_count(
+    make_tracker: MakeTracker, client: Any
+) -> None:
+    from urllib.parse import parse_qs
+
+    tracker = make_tracker()
+    tracker.start("m", fresh=True)
+    tracker.handle("compress", VARIANT)
+    tracker.handle("compress", dataclasses.replace(VARIANT, fingerprint="f2"))
+    tracker.finish("FINISHED")
+    fields = parse_qs(str(tracker.link()).partition("?")[2])
+    experiment = client.get_experiment_by_name("digits").experiment_id
+    found = client.search_runs(
+        [experiment], fields["searchFilter"][0], order_by=[f"{fields['orderByKey'][0]} ASC"]
+    )
+    assert [run.info.run_id for run in found] == [tracker.children()["int8/onnx"]]
