@@ -16,6 +16,7 @@ from typing import Any
 import onnx
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+from tf2onnx import graph as graph_module
 from tf2onnx import optimizer, tf_loader, tfonnx
 
 from mlflow_tfconv.artifacts import TensorSpec
@@ -38,7 +39,7 @@ def onnx_from_traced(traced: Traced, path: Path, *, opset: int) -> None:
     """
     _require_tensors(traced.inputs + traced.outputs)
     _require_size(traced.function)
-    with _errors_noted() as errors, tf2onnx_adjusted(), quiet_tensorflow():
+    with _errors_noted() as errors, tf2onnx_adjusted(graph_module), quiet_tensorflow():
         try:
             model = _converted(traced, opset)
         except ConversionError:

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from tf2onnx.graph import Graph, Node
 
 
 def _erfc(graph: Any, node: Any, _name: str, _args: Any) -> None:
@@ -33,8 +32,13 @@ OPERATIONS: dict[str, tuple[Any, list[Any]]] = {"Erfc": (_erfc, [])}
 
 
 @contextmanager
-def tf2onnx_adjusted() -> Iterator[None]:
-    """Makes tf2onnx give the same model every time, and not copy its weights at every pass."""
+def tf2onnx_adjusted(graph_module: Any) -> Iterator[None]:
+    """Makes tf2onnx give the same model every time, and not copy its weights at every pass.
+
+    Args:
+        graph_module: `tf2onnx.graph`, which only the file that converts imports.
+    """
+    Graph, Node = graph_module.Graph, graph_module.Node  # noqa: N806 (classes)
     old = Graph.extract_sub_graph_nodes, Graph.find_output_consumers, Node.update_proto
     Graph.extract_sub_graph_nodes = _in_order(Graph.extract_sub_graph_nodes)
     Graph.find_output_consumers = _in_order(Graph.find_output_consumers)
