@@ -6,6 +6,7 @@ import difflib
 import math
 import time
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import keras
@@ -122,7 +123,7 @@ class EpochEnd(keras.callbacks.Callback):  # type: ignore[misc]  # keras carries
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Keeps the state; what was logged is in it, so no epoch is logged twice."""
-        values = {k: v for k, v in (logs or {}).items() if isinstance(v, float)}
+        values = {k: float(v) for k, v in (logs or {}).items() if isinstance(v, Real)}
         new = [Metric(name=name, value=value, step=epoch + 1) for name, value in values.items()]
         self._metrics = (*self._metrics, *new)
         state = TrainingState(
@@ -155,7 +156,7 @@ def no_such_metric(monitor: str, names: Sequence[str]) -> ConfigError:
     near = difflib.get_close_matches(monitor, names, n=1)
     return ConfigError(
         f"The model has no metric {monitor} to monitor.",
-        received=f"train.monitor: {monitor}",
+        received=f"monitor: {monitor}",
         expected=" or ".join(names),
         fix=f"Did you mean {near[0]!r}?" if near else "Change `monitor`, or the model's metrics.",
     )

@@ -122,14 +122,15 @@ class _Run:
         )
 
     def check_monitor(self, names: Sequence[str]) -> None:
-        """Makes sure that the metric to monitor is one of the model's.
+        """Makes sure that the metrics to monitor are among the model's.
 
         Raises:
-            ConfigError: It is not.
+            ConfigError: One is not.
         """
         known = [*names, *(f"val_{name}" for name in names if self._validates())]
-        if self._monitor() not in known:
-            raise no_such_metric(self._monitor(), known)
+        for monitor in (self._monitor(), self._stopping_monitor()):
+            if monitor not in known:
+                raise no_such_metric(monitor, known)
 
     def say_monitor(self, emit: Emit) -> None:
         """Warns when the metric of recipe.yaml can't be had."""
@@ -158,30 +159,34 @@ class _Run:
         steps = steps_per_epoch(self.source, config)
         best = BestEpoch(monitor, config.mode)
         others = [
+            *_users_callbacks(functions),  # first: the others may watch a metric that one adds
             Watch(emit, epochs=config.epochs, steps=steps, monitor=monitor),
-            *_users_callbacks(functions),
             best,
-            *self._early_stopping(monitor),
+            *self._early_stopping(),
             Logs(self.backup.logs),
             keras.callbacks.History(),
         ]
         end = EpochEnd(self.backup, emit, others, best)
         return [*others, end], end
 
-    def _early_stopping(self, monitor: str) -> Iterator[keras.callbacks.Callback]:
+    def _early_stopping(self) -> Iterator[keras.callbacks.Callback]:
         asked = self.config.early_stopping
         if asked is None:
             return
-        own = asked.monitor is not None and asked.monitor != self.config.monitor
+        monitor = self._stopping_monitor()
         yield keras.callbacks.EarlyStopping(
-            monitor=self._there(asked.monitor) if own and asked.monitor else monitor,
-            mode="auto" if own else self.config.mode,
+            monitor=monitor,
+            mode=self.config.mode if monitor == self._monitor() else "auto",
             patience=asked.patience,
             min_delta=asked.min_delta,
         )
 
     def _monitor(self) -> str:
         return self._there(self.config.monitor)
+
+    def _stopping_monitor(self) -> str:
+        asked = self.config.early_stopping
+        return self._there((asked and asked.monitor) or self.config.monitor)
 
     def _there(self, monitor: str) -> str:
         """Without a validation split the metric on the training split has to do."""

@@ -85,6 +85,8 @@ def test_a_metric_to_monitor_that_is_not_there_is_told_before_training(
 ) -> None:
     with pytest.raises(ConfigError, match=r"val_acuracy(.|\n)*Did you mean 'val_accuracy'"):
         train(recipe(), monitor="val_acuracy")
+    with pytest.raises(ConfigError, match="monitor: val_f1"):
+        train(recipe(), early_stopping=EarlyStoppingConfig(monitor="val_f1"))
 
 
 def test_a_loss_that_is_no_number_ends_the_training(train: Train, recipe: Make) -> None:

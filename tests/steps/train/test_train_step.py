@@ -90,6 +90,23 @@ def test_early_stopping_ends_it(dataset: Dataset, recipe: Make, workdir: Path) -
     assert "Trained 3 of 9 epochs" in result.card.title
 
 
+def test_a_metric_that_a_users_callback_adds_can_be_monitored(
+    dataset: Dataset, recipe: Make, workdir: Path
+) -> None:
+    code = """
+class Odd(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        logs["val_odd"] = abs(epoch - 1)
+
+def callbacks_fn():
+    return [Odd()]
+"""
+    config = TrainConfig(epochs=3, batch_size=16, monitor="val_odd", mode="min")
+    result = TrainStep(config).run(dataset, workdir, StepContext(recipe_root=recipe(code)))
+    assert "(best 2)" in result.card.title
+    assert result.output.history["val_odd"] == (1, 0, 1)
+
+
 def test_a_model_can_adapt_to_the_data_first(dataset: Dataset, recipe: Make, workdir: Path) -> None:
     model = """
 import keras
