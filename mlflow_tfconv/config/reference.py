@@ -24,6 +24,14 @@ SCHEMA_FILE = Path(__file__).parents[1] / "recipe.schema.json"
 BEGIN, END = "<!-- reference of recipe.yaml: begin -->", "<!-- reference of recipe.yaml: end -->"
 
 
+_OWN_STEP = {
+    "description": "A step class of your own, named by its import path, with its own keys.",
+    "type": "object",
+    "required": ["using"],
+    "properties": {"using": {"type": "string", "pattern": "[.:]"}},
+}
+
+
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of recipe.yaml with its profile filled in, every key described."""
     schema = TypeAdapter(RecipeConfig).json_schema()
@@ -31,7 +39,13 @@ def json_schema() -> dict[str, Any]:
     for name, part in {**schema.get("$defs", {}), "RecipeConfig": schema}.items():
         if name in described:
             _describe(part, described[name])
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "recipe.yaml", **schema}
+    for step in schema["$defs"]["StepsConfig"]["properties"].values():
+        step["anyOf"].insert(1, _OWN_STEP)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "recipe.yaml",
+        **schema,
+    }
 
 
 def _describe(part: dict[str, Any], kind: type) -> None:
@@ -41,9 +55,6 @@ def _describe(part: dict[str, Any], kind: type) -> None:
         if "$ref" not in field:
             field.pop("title", None)
             field["description"] = meanings[key]
-        if key == "using":
-            field["anyOf"] = [{k: field.pop(k) for k in ("const", "enum", "type") if k in field}]
-            field["anyOf"].append({"type": "string", "pattern": "[.:]", "description": "an import path"})
 
 
 def markdown() -> str:
@@ -64,7 +75,9 @@ def _nested(hint: Any) -> Iterator[tuple[type, str]]:
         yield hint, ""
     for inner in get_args(hint):
         for kind, suffix in _nested(inner):
-            in_list = not isinstance(hint, types.UnionType) and getattr(hint, "__origin__", None) is tuple
+            in_list = (
+                not isinstance(hint, types.UnionType) and getattr(hint, "__origin__", None) is tuple
+            )
             yield kind, "[]" + suffix if in_list else suffix
 
 
