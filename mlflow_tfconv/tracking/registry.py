@@ -8,7 +8,7 @@ from typing import Any
 
 from mlflow_tfconv.engine.events import RegisterModel
 from mlflow_tfconv.tracking.default_server import default_server
-from mlflow_tfconv.tracking.server import RefusedError, Server
+from mlflow_tfconv.tracking.server import RefusedError, Server, no_chatter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +113,7 @@ def _create_version(
     more = {} if model["model_id"] is None else {"model_id": model["model_id"]}
     source = _source(server, run_id, model)
     # The registry looks for the logged model on the default server, whatever its client was told.
-    with default_server(server.destination.tracking_uri):
+    with default_server(server.destination.tracking_uri), no_chatter():
         made = server.call(
             lambda: server.client.create_model_version(
                 request.model_name,

@@ -19,6 +19,7 @@ from mlflow_tfconv.engine.events import (
     VariantRun,
 )
 from mlflow_tfconv.errors import DataError
+from mlflow_tfconv.tracking.default_server import default_server
 from mlflow_tfconv.tracking.ledger import Ledger
 from mlflow_tfconv.tracking.server import (
     FINGERPRINT_TAG,
@@ -173,7 +174,9 @@ class Scribe:
             return
         log = client.log_artifacts if event.path.is_dir() else client.log_artifact
         try:
-            self._server.call(lambda: log(run_id, str(event.path), event.folder or None))
+            # MLflow 2.22 sends files to the default server, whatever its client was told.
+            with default_server(self._server.destination.tracking_uri):
+                self._server.call(lambda: log(run_id, str(event.path), event.folder or None))
         except RefusedError as error:
             self.notes.append(str(error))
 

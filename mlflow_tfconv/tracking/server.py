@@ -73,7 +73,7 @@ class Server:
         self.destination.make_folders()
         if self.destination.database is not None and not Path("mlruns").exists():
             self._litter = Path("mlruns").absolute()
-        with _no_chatter():
+        with no_chatter():
             return self.call(
                 lambda: MlflowClient(
                     tracking_uri=self.destination.tracking_uri,
@@ -126,7 +126,7 @@ class Server:
     @cached_property
     def experiment(self) -> tuple[str, str]:
         """Id and name of the experiment, made where it is missing."""
-        with _no_chatter():
+        with no_chatter():
             found = self.call(self._find_experiment)
         if found is None:
             name, location = self.destination.experiment_name, self.destination.artifact_location
@@ -238,8 +238,8 @@ class Server:
 
 
 @contextmanager
-def _no_chatter() -> Iterator[None]:
-    """A new SQLite file tells of each of its migrations; warnings and errors still come through."""
+def no_chatter() -> Iterator[None]:
+    """A new SQLite file tells of each of its migrations; only warnings and errors come through."""
     before = logging.root.manager.disable
     logging.disable(logging.INFO)
     try:
