@@ -56,7 +56,7 @@ def test_an_example_runs_from_any_folder_and_prints_what_matters(name: str, tmp_
         env=_environment(tmp_path),
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
     )
     assert run.returncode == 0, run.stderr[-4000:]
     for line in TELLING[name]:

@@ -55,7 +55,7 @@ def test_its_python_blocks_run_in_order(tmp_path: Path) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
     )
     assert run.returncode == 0, run.stderr[-4000:]
 
