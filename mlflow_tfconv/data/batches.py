@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from mlflow_tfconv.artifacts import Dataset, TensorSpec
 from mlflow_tfconv.data.manifest import Manifest, open_manifest
-from mlflow_tfconv.data.parsing import batch_parser
+from mlflow_tfconv.data.parsing import as_written, batch_parser
 from mlflow_tfconv.data.reading import ordered_records
 from mlflow_tfconv.data.schema import FeatureSpec, Schema
 from mlflow_tfconv.errors import ConfigError
@@ -81,7 +81,8 @@ def labelled_batches(
     sources = input_features(manifest.schema, inputs, input_map)
     dtypes = {spec.name: spec.dtype for spec in inputs}
     records = _sample(manifest, split, limit, seed).batch(batch_size)
-    parsed = records.map(batch_parser(manifest.schema), num_parallel_calls=tf.data.AUTOTUNE)
+    parse = as_written(batch_parser(manifest.schema))
+    parsed = records.map(parse, num_parallel_calls=tf.data.AUTOTUNE)
     for batch in parsed.prefetch(tf.data.AUTOTUNE).as_numpy_iterator():
         fed = {name: _cast(batch[feature], dtypes[name]) for name, feature in sources.items()}
         labels = {name: batch[name] for name in manifest.schema.label}
@@ -120,8 +121,8 @@ def _sample(manifest: Manifest, split: str, limit: int | None, seed: int | None)
     chosen = np.zeros(count, dtype=bool)
     chosen[np.random.default_rng(seed).choice(count, limit, replace=False)] = True
     mask = tf.constant(chosen)
-    picked = records.enumerate().filter(lambda index, _: mask[index])
-    return picked.map(lambda _, record: record).take(limit)
+    picked = records.enumerate().filter(as_written(lambda index, _: mask[index]))
+    return picked.map(as_written(lambda _, record: record)).take(limit)
 
 
 def _cast(array: Array, dtype: str) -> Array:

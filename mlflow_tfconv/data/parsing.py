@@ -12,6 +12,10 @@ from mlflow_tfconv.data.schema import SHAPE_SUFFIX, FeatureSpec, Schema
 
 _INDEX_OF_UNKNOWN = -1
 
+#: For functions of a stream that consist of TensorFlow's operations: AutoGraph would take 0.1 s and
+#: more to rewrite each, in every process that reads.
+as_written = tf.autograph.experimental.do_not_convert
+
 
 def batch_parser(schema: Schema) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
     """A function from (batch,) serialized examples to {feature: (batch, ...)}.

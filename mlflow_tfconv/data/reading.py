@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from mlflow_tfconv.artifacts import Dataset
 from mlflow_tfconv.data.manifest import Manifest, check_split, open_manifest
-from mlflow_tfconv.data.parsing import batch_parser
+from mlflow_tfconv.data.parsing import as_written, batch_parser
 from mlflow_tfconv.data.schema import Schema
 
 # A fixed number: AUTOTUNE would make the order of the examples hang on the number of cores.
@@ -59,7 +59,8 @@ def read_dataset(
     records = _records(found, split, shuffle, seed).batch(batch_size, drop_remainder=drop_remainder)
     parse, schema = batch_parser(found.schema), found.schema
     dataset = records.map(
-        lambda batch: _features_and_label(parse(batch), schema), num_parallel_calls=tf.data.AUTOTUNE
+        as_written(lambda batch: _features_and_label(parse(batch), schema)),
+        num_parallel_calls=tf.data.AUTOTUNE,
     )
     # A shard that ends early at a whole record is told from its count.
     count = found.counts[split]

@@ -13,6 +13,7 @@ from mlflow_tfconv.data.schema import FeatureSpec, Schema
 from mlflow_tfconv.steps.ingest.statistics import Statistics
 
 _COLUMNS = 8
+_CELL_INCHES = (1.1, 1.3)
 _LEAST_PIXELS = 4
 
 
@@ -25,14 +26,29 @@ def draw_sample_grid(schema: Schema, statistics: Statistics, feature: str, path:
     """Writes a PNG of the sampled examples' images, each under its label."""
     samples = [sample for sample in statistics.samples if sample[feature].size]
     rows = max(1, -(-len(samples) // _COLUMNS))
-    figure = Figure(figsize=(_COLUMNS * 1.1, rows * 1.3), dpi=100, layout="constrained")
+    width, height = _COLUMNS * _CELL_INCHES[0], rows * _CELL_INCHES[1]
+    figure = Figure(figsize=(width, height), dpi=100)
     FigureCanvasAgg(figure)
-    for axes, sample in zip(figure.subplots(rows, _COLUMNS, squeeze=False).flat, samples):  # noqa: B905 (the last row may have gaps)
-        axes.imshow(_shown(sample[feature], statistics, feature), cmap="gray", vmin=0, vmax=1)
-        axes.set_title(label_text(schema, sample), fontsize=8, parse_math=False)
-    for axes in figure.axes:
-        axes.set_axis_off()
+    # One pair of axes, measured in inches: a pair for each image takes ten times as long.
+    axes = figure.add_axes((0, 0, 1, 1))
+    for position, sample in enumerate(samples):
+        image = _shown(sample[feature], statistics, feature)
+        left, right, _, top = extent = _place(position, image.shape)
+        axes.imshow(image, cmap="gray", vmin=0, vmax=1, extent=extent)
+        label, middle = label_text(schema, sample), (left + right) / 2
+        axes.text(middle, top - 0.05, label, ha="center", fontsize=8, parse_math=False)
+    axes.set(xlim=(0, width), ylim=(height, 0), aspect="auto")
+    axes.set_axis_off()
     figure.savefig(path)
+
+
+def _place(position: int, shape: tuple[int, ...]) -> tuple[float, float, float, float]:
+    """Left, right, bottom and top of an image, in inches from the left and from the top."""
+    row, column = divmod(position, _COLUMNS)
+    middle, bottom = (column + 0.5) * _CELL_INCHES[0], (row + 1) * _CELL_INCHES[1] - 0.05
+    inches = 1.0 / max(shape[:2])  # a pixel's size: the longer side takes an inch
+    half = shape[1] * inches / 2
+    return middle - half, middle + half, bottom, bottom - shape[0] * inches
 
 
 def label_text(schema: Schema, sample: dict[str, np.ndarray[Any, Any]]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from mlflow_tfconv.artifacts import Dataset
+from mlflow_tfconv.data.parsing import as_written
 from mlflow_tfconv.data.reading import read_dataset
 from mlflow_tfconv.steps.train.config import TrainConfig
 
@@ -63,7 +64,7 @@ def first_examples(
 
 
 def _epochs(source: Dataset, config: TrainConfig, first: int) -> tf.data.Dataset:
-    @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
+    @as_written  # type: ignore[untyped-decorator]
     def epoch(number: tf.Tensor) -> tf.data.Dataset:
         # Of this function's graph only. With 0 TensorFlow asks whether the other seed, a tensor
         # here, is 0 as well, and fails.
