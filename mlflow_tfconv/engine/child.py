@@ -117,9 +117,14 @@ def _write_result(job: StepJob, result: StepResult, opened: Iterable[str]) -> No
     data = {
         "output": encode(result.output, job.workdir, job.store),
         "card": encode(result.card, job.workdir, job.store),
-        "opened": {path: None for path in sorted(opened) if Path(path).is_file()},
+        "opened": {path: None for path in sorted(opened) if _is_input(Path(path))},
     }
     write_text(job.workdir / RESULT_FILE, json.dumps(data, indent=1))
+
+
+def _is_input(path: Path) -> bool:
+    """Whether a file that was opened belongs to the user, and is still there."""
+    return path.is_file() and not is_installed(path)
 
 
 def describe(error: BaseException, root: Path) -> dict[str, Any]:

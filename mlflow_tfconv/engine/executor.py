@@ -98,17 +98,18 @@ class Executor:
     def _why(self, step: Step[Any], made_of: Mapping[str, Any]) -> tuple[str, ...]:
         """What has changed since the step ran last under this profile."""
         before = self.store.records(self.plan.profile).get(step.name)
-        return () if before is None else changes(before.ingredients, made_of)
+        return () if before is None or not before.ingredients else changes(before.ingredients, made_of)
 
     def _execute(
         self, step: Step[Any], made_of: dict[str, Any], source: Any, digests: Digests
     ) -> StoredResult:
         log, mark = self._new_log(step.name), fingerprint_of(made_of)
-        self.listener.step_started(step.name, self._why(step, made_of))
         record = StepRecord(status="running", fingerprint=mark, log=str(log), ingredients=made_of)
+        why, begun = self._why(step, made_of), time.monotonic()
         self._record(step, record)
-        begun = time.monotonic()
         try:
+            self.listener.step_started(step.name, why)
+            begun = time.monotonic()
             self._run_process(step, mark, source, log)
             return self._committed(step, mark, time.monotonic() - begun, record, digests)
         except KeyboardInterrupt:
