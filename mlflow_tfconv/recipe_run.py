@@ -26,6 +26,7 @@ from mlflow_tfconv.engine.store import Store, StoredResult
 from mlflow_tfconv.errors import TfconvError
 from mlflow_tfconv.outcome import outcome_table
 from mlflow_tfconv.tracking.destination import Destination
+from mlflow_tfconv.tracking.telemetry import switch_off
 from mlflow_tfconv.tracking.tracker import Tracker
 
 _MODEL_STEPS = ("ingest", "train", "convert")
@@ -94,6 +95,7 @@ class RecipeRun:
             TfconvError: A step failed; those before it are kept and logged.
             KeyboardInterrupt: After saying where things stand.
         """
+        switch_off()
         with self.jobs:
             self.executor = self._executor(verify)
             try:

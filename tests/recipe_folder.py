@@ -14,7 +14,7 @@ device: cpu
 steps:
   ingest: {using: custom, label: kind, params: {examples: {{EXAMPLES}}}}
   train: {using: custom, epochs: {{EPOCHS}}, batch_size: 16, early_stopping: null}
-  convert: {}
+  convert: {formats: [onnx]}
   compress:
     variants:
       - {name: int8, quantize: static_int8}
