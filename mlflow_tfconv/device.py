@@ -81,7 +81,7 @@ class Device:
         Raises:
             ConfigError: The text is none of these.
         """
-        match = re.fullmatch(r"(cpu)|(cuda|tensorrt):(\d+(?:,\d+)*)", text)
+        match = re.fullmatch(r"(cpu)|(cuda|tensorrt):(\d+(?:,\d+)*)", str(text))
         if match is None:
             raise ConfigError(
                 "The device is not understood.",

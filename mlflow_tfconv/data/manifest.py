@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mlflow_tfconv.arguments import path_of
 from mlflow_tfconv.artifacts import Dataset
 from mlflow_tfconv.data.schema import Schema
 from mlflow_tfconv.errors import DataError
@@ -139,10 +140,13 @@ def open_manifest(manifest: Dataset | Manifest | Path | str) -> Manifest:
 
     Raises:
         DataError: See `read_manifest`.
+        ConfigError: It is none of these.
     """
     if isinstance(manifest, Manifest):
         return manifest
-    return read_manifest(manifest.manifest if isinstance(manifest, Dataset) else manifest)
+    if isinstance(manifest, Dataset):
+        return read_manifest(manifest.manifest)
+    return read_manifest(path_of(manifest, "The dataset"))
 
 
 def check_split(manifest: Manifest, split: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from mlflow_tfconv.arguments import require_numbers
 from mlflow_tfconv.artifacts import Dataset
 from mlflow_tfconv.data.manifest import Manifest, check_split, open_manifest
 from mlflow_tfconv.data.parsing import as_written, batch_parser
@@ -53,7 +54,9 @@ def read_dataset(
 
     Raises:
         DataError: The manifest, the split or a shard is missing, empty or has changed.
+        ConfigError: There is no such batch size, or the dataset is not named.
     """
+    require_numbers(1, whole=True, batch_size=batch_size)
     found = open_manifest(manifest)
     check_split(found, split)
     records = _records(found, split, shuffle, seed).batch(batch_size, drop_remainder=drop_remainder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,23 +10,26 @@ from typing import Any
 
 import numpy as np
 
-from mlflow_tfconv.artifacts import ParityReport
+from mlflow_tfconv.arguments import require_numbers
+from mlflow_tfconv.artifacts import ParityReport, Variant
 from mlflow_tfconv.device import Device
-from mlflow_tfconv.errors import ConfigError
+from mlflow_tfconv.runtimes.batches_of import Samples, batches_of
+from mlflow_tfconv.runtimes.given_model import is_live_model, model_path
 from mlflow_tfconv.runtimes.random_inputs import DESCRIPTION, random_inputs
-from mlflow_tfconv.runtimes.runtime import Runtime, open_runtime
+from mlflow_tfconv.runtimes.runtime import Runtime, open_runtime, predicted
 
 Batch = Mapping[str, np.ndarray[Any, Any]]
+Model = str | Path | Variant | Runtime | Any  # Any: a live keras.Model
 
 
 def check_parity(
-    reference: str | Path | Runtime,
-    candidate: str | Path | Runtime,
+    reference: Model,
+    candidate: Model,
     *,
-    samples: Iterable[Batch] | None = None,
+    samples: Samples | None = None,
     absolute_tolerance: float = 1e-4,
     relative_tolerance: float = 1e-3,
-    device: Device = Device(),
+    device: str | Device = "cpu",
 ) -> ParityReport:
     """Runs both models on the same inputs and compares every output value.
 
@@ -36,34 +39,49 @@ def check_parity(
     and so does a comparison of no examples.
 
     Args:
-        reference: The source: a path, or a loaded model (which is left open).
-        candidate: The export: a path, or a loaded model.
-        samples: Batches `{input_name: array of shape (batch, ...)}`; None makes up a few, always
-            the same (the report says so).
+        reference: The source: a path, a variant, a `keras.Model`, or a loaded model (which is
+            left open).
+        candidate: The export, given as any of these.
+        samples: Batches `{input_name: array of shape (batch, ...)}`, one of them, or the array of
+            a single input; None makes up a few, always the same (the report says so).
         absolute_tolerance: Absolute difference that is allowed.
         relative_tolerance: Difference that is allowed, relative to the reference's value.
         device: Where models given as paths compute.
 
     Raises:
         ConversionError: A model can't be loaded, or no samples can be made up.
-        ConfigError: The samples don't have the inputs of the source.
+        ConfigError: There are no samples, they don't fit the source, or an argument can't be used.
     """
+    require_numbers(0, absolute_tolerance=absolute_tolerance, relative_tolerance=relative_tolerance)
+    where = device if isinstance(device, Device) else Device.parse(device)
     with ExitStack() as stack:
-        source, export = (_opened(model, device, stack) for model in (reference, candidate))
-        given = random_inputs(source.inputs) if samples is None else samples
+        source, export = (_opened(model, where, stack) for model in (reference, candidate))
         comparison = Comparison(absolute_tolerance, relative_tolerance)
-        for batch in given:
-            _require_inputs(batch, source)
-            if not comparison.add(batch, source.predict(batch), export):
+        for batch in _batches(samples, source):
+            if not comparison.add(batch, predicted(source, batch), export):
                 break
         described = DESCRIPTION if samples is None else "given samples"
         return comparison.report(source.path, export.path, described)
 
 
-def _opened(model: str | Path | Runtime, device: Device, stack: ExitStack) -> Runtime:
+def _opened(model: Any, device: Device, stack: ExitStack) -> Runtime:
     if isinstance(model, Runtime):
         return model
-    return stack.enter_context(open_runtime(model, device=device))
+    if is_live_model(model):
+        from mlflow_tfconv.runtimes.keras_runtime import KerasRuntime
+
+        return stack.enter_context(KerasRuntime(Path(model.name), device=device, model=model))
+    path = model_path(model, "a path, a Variant, a keras.Model or a loaded model")
+    kind, options = None, None
+    if isinstance(model, Variant):
+        kind, options = model.format, model.session_options or None
+    return stack.enter_context(open_runtime(path, kind, device=device, session_options=options))
+
+
+def _batches(samples: Samples | None, source: Runtime) -> Iterator[Batch]:
+    if samples is None:
+        return random_inputs(source.inputs)
+    return batches_of(samples, source.inputs)
 
 
 @dataclass(slots=True)
@@ -156,17 +174,6 @@ class Comparison:
             f"output {name!r} differs by up to {self.worst[name]:.3g} "
             f"({self.exceeded[name]:,} values beyond {self.absolute_tolerance:g} + "
             f"{self.relative_tolerance:g} x |value|)"
-        )
-
-
-def _require_inputs(batch: Batch, source: Runtime) -> None:
-    if set(batch) != {spec.name for spec in source.inputs}:
-        raise ConfigError(
-            "The samples do not have the inputs of the model.",
-            received=", ".join(sorted(batch)) or "no inputs",
-            expected=", ".join(spec.name for spec in source.inputs),
-            fix="Give an iterable of {input_name: array of shape (batch, ...)}; in a recipe say "
-            "which feature feeds which input: convert.input_map.",
         )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from mlflow_tfconv.artifacts import TensorSpec
 from mlflow_tfconv.device import Device
-from mlflow_tfconv.errors import ConversionError
+from mlflow_tfconv.errors import ConversionError, TfconvError
 from mlflow_tfconv.runtimes.formats import FORMATS, recognised
 
 #: Format to the file and class that run it; imported when they are needed.
@@ -58,6 +58,28 @@ class Runtime(ABC):
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def predicted(
+    runtime: Runtime, batch: Mapping[str, np.ndarray[Any, Any]]
+) -> dict[str, np.ndarray[Any, Any]]:
+    """What the model gives for a batch that fits its inputs.
+
+    Raises:
+        ConversionError: It can't be run on it.
+    """
+    try:
+        return runtime.predict(batch)
+    except TfconvError:
+        raise
+    except Exception as error:  # each library raises many kinds of its own
+        shapes = ", ".join(f"{name}: {array.dtype} {array.shape}" for name, array in batch.items())
+        raise ConversionError(
+            "The model can't be run on these samples.",
+            received=f"{runtime.path} with {shapes}; {type(error).__name__}: {str(error)[:500]}",
+            fix="Give samples like those the model was trained on: of the same shape, and numbers "
+            "such as words or classes within the range that it knows.",
+        ) from error
 
 
 def open_runtime(

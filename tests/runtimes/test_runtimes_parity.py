@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlflow_tfconv.artifacts import ParityReport, TensorSpec
-from mlflow_tfconv.errors import ConfigError
-from mlflow_tfconv.runtimes.parity import check_parity
+from mlflow_tfconv.artifacts import ConvertedModel, ParityReport, TensorSpec, Variant
+from mlflow_tfconv.errors import ConfigError, ConversionError
+from mlflow_tfconv.runtimes.parity import Comparison, check_parity
 from mlflow_tfconv.runtimes.runtime import Runtime
 
 SAMPLES = [{"x": np.float32([1, 2, 3])}, {"x": np.float32([4])}]
@@ -74,14 +74,37 @@ def test_nan_agrees_with_nan_unless_there_is_nothing_else() -> None:
 
 
 def test_no_examples_is_not_a_pass() -> None:
-    report = verdict(lambda x: 2 * x, samples=[])
-    assert not report.passed
-    assert "not a single example" in str(report.problem)
+    with pytest.raises(ConfigError, match="not a single example"):
+        verdict(lambda x: 2 * x, samples=[])
+    assert Comparison(0, 0).report(Path("a"), Path("b"), "none").problem is not None
 
 
 def test_samples_under_other_names_are_refused() -> None:
-    with pytest.raises(ConfigError, match="samples do not have the inputs"):
+    with pytest.raises(ConfigError, match="not those of the model's inputs"):
         verdict(lambda x: x, samples=[{"image": np.zeros(2, np.float32)}])
+
+
+def test_a_source_that_fails_on_the_samples_says_what_they_were() -> None:
+    with pytest.raises(ConversionError, match=r"x: float32 \(3,\); IndexError"):
+        verdict(lambda x: x, source=lambda x: x[99])
+
+
+def test_a_live_model_and_a_variant_are_compared(model: Any, keras_file: Path) -> None:
+    saved = Variant(name="base", format="keras", path=keras_file)
+    report = check_parity(model, saved, samples=np.ones((2, 4, 4, 1)))
+    assert (report.passed, report.examples, report.samples) == (True, 2, "given samples")
+
+
+def test_what_can_not_be_compared_says_what_can(model: Any, keras_file: Path) -> None:
+    several = ConvertedModel(
+        source=keras_file, saved_model=None, onnx=keras_file, inputs=(), outputs=()
+    )
+    with pytest.raises(ConfigError, match=r"name one of \.onnx, \.source"):
+        check_parity(several, keras_file)
+    with pytest.raises(ConfigError, match="absolute_tolerance"):
+        check_parity(keras_file, keras_file, absolute_tolerance=-1)
+    with pytest.raises(ConfigError, match="device is not understood"):
+        check_parity(keras_file, keras_file, device="gpu")
 
 
 def test_without_samples_the_report_says_that_inputs_were_made_up(keras_file: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from mlflow_tfconv.artifacts import Variant, VariantReport
 from mlflow_tfconv.engine.events import Emit, Message, Metric, Progress, Tag
-from mlflow_tfconv.errors import BenchmarkError, ConversionError
+from mlflow_tfconv.errors import BenchmarkError, ConversionError, TfconvError
 from mlflow_tfconv.steps.benchmark.candidates import reference_first
 from mlflow_tfconv.steps.benchmark.measurement import Bench, Measurement
 from mlflow_tfconv.steps.benchmark.model_files import size_bytes
@@ -86,6 +86,7 @@ def compared(variants: Sequence[Variant], bench: Bench, judge: Judge, emit: Emit
         DeviceError: The device was not used.
     """
     rows: dict[str, VariantReport] = {}
+    failures: dict[str, TfconvError] = {}
     measurements: dict[str, Measurement] = {}
     for position, variant in enumerate(reference_first(variants)):
         name = variant.run_name
@@ -93,6 +94,7 @@ def compared(variants: Sequence[Variant], bench: Bench, judge: Judge, emit: Emit
         try:
             measurement = bench.measured(variant)
         except (BenchmarkError, ConversionError) as e:
+            failures[name] = e
             rows[name] = _failed(variant, e, emit)
             continue
         measurements[name] = measurement
@@ -102,7 +104,7 @@ def compared(variants: Sequence[Variant], bench: Bench, judge: Judge, emit: Emit
     emit(Progress(label="benchmark", done=len(variants), total=len(variants)))
     ordered = tuple(rows[variant.run_name] for variant in variants)
     if not measurements:
-        raise _nothing_measured(ordered)
+        raise _nothing_measured({v.run_name: failures[v.run_name] for v in variants})
     return Comparison(rows=ordered, measurements=measurements, reference=judge.reference)
 
 
@@ -153,11 +155,25 @@ def _tell(row: VariantReport, values: Mapping[str, float], variant: Variant, emi
         emit(Tag(name="tfconv.benchmark_notes", value="; ".join(row.notes), run=row.run_name))
 
 
-def _nothing_measured(rows: Sequence[VariantReport]) -> BenchmarkError:
-    reasons = "\n".join(f"    {row.run_name}: {row.failure}" for row in rows)
+def _nothing_measured(failures: Mapping[str, TfconvError]) -> BenchmarkError:
+    """One error for all: the only one in full, of several what happened and what was met."""
+    if len(failures) == 1:
+        ((name, only),) = failures.items()
+        return BenchmarkError(
+            f"{name} could not be measured: {only.what}",
+            received=only.received,
+            expected=only.expected,
+            fix=only.fix,
+        )
+    reasons = [f"{name}: {_in_one_line(error)}" for name, error in failures.items()]
     return BenchmarkError(
         "None of the variants could be measured.",
-        received=f"\n{reasons}" if rows else "no variants",
+        received="".join(f"\n    {reason}" for reason in reasons),
         expected="at least one that runs",
-        fix="Mend the first one; the others may share its cause.",
+        fix=next(iter(failures.values())).fix,
     )
+
+
+def _in_one_line(error: TfconvError) -> str:
+    received = f" ({error.received})" if error.received else ""
+    return " ".join(f"{error.what}{received}".split())

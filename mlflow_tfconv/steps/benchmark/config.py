@@ -38,6 +38,12 @@ class BenchmarkConfig:
 
     def __post_init__(self) -> None:
         _require(
+            all(isinstance(size, int) for size in self.batch_sizes),
+            "batch_sizes",
+            self.batch_sizes,
+            "whole numbers, such as [1, 32]",
+        )
+        _require(
             len(self.batch_sizes) > 0 and min(self.batch_sizes, default=0) > 0,
             "batch_sizes",
             self.batch_sizes,
@@ -62,5 +68,4 @@ def _require(holds: bool, name: str, value: object, expected: str) -> None:
             f"benchmark.{name} can't be used.",
             received=repr(value),
             expected=expected,
-            fix=f"Set steps.benchmark.{name} in recipe.yaml.",
         )

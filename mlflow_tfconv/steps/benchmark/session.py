@@ -40,7 +40,7 @@ def compared_reports(
         parts: Where measurements are kept.
         examples: Real examples, or None.
     """
-    variants = candidates(models)
+    variants = candidates(models, workdir / "live")
     judge = Judge(
         labels=None if examples is None else examples.labels,
         metrics=chosen_metrics(context.metrics, context.recipe_root),

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from mlflow_tfconv.artifacts import ConvertedModel, Variants
+from mlflow_tfconv.arguments import settings, several
+from mlflow_tfconv.artifacts import ConvertedModel, Reports, Variants
 from mlflow_tfconv.device import Device, DeviceOptions, require_gpus
 from mlflow_tfconv.engine.parts import Parts
 from mlflow_tfconv.engine.step import MetricSpec, Step, StepContext, StepResult
+from mlflow_tfconv.errors import ConfigError
 from mlflow_tfconv.steps.benchmark.config import BenchmarkConfig
 from mlflow_tfconv.steps.benchmark.report import BenchmarkReport
 
 if TYPE_CHECKING:
+    from mlflow_tfconv.runtimes.batches_of import Samples
     from mlflow_tfconv.steps.benchmark.candidates import Model
-    from mlflow_tfconv.steps.benchmark.stored_examples import Samples
 
 
 class BenchmarkStep(Step[BenchmarkConfig]):
@@ -61,12 +64,12 @@ def benchmark(
     models: Model | Iterable[Model] | Mapping[str, Model],
     *,
     device: str | Device = "cpu",
-    batch_sizes: Sequence[int] = (1, 32),
+    batch_sizes: int | Sequence[int] = (1, 32),
     samples: Samples | None = None,
     labels: Any = None,
-    metrics: Sequence[str] = (),
+    metrics: str | Sequence[str] = (),
     device_options: DeviceOptions | None = None,
-    config: BenchmarkConfig | None = None,
+    config: BenchmarkConfig | Mapping[str, Any] | None = None,
 ) -> BenchmarkReport:
     """Measures models side by side, each in a fresh process; the first base is the reference.
 
@@ -76,31 +79,63 @@ def benchmark(
     ```
 
     Args:
-        models: Files, folders, variants or converted models; a dict names them.
+        models: Files, folders, variants, converted models or Keras models; a dict names them.
         device: "cpu", "cuda:0" or "tensorrt:0".
         batch_sizes: Each model is timed with batches of these many examples.
-        samples: Real inputs, {input name: array (examples, ...)} or batches of those; without
-            them values are made up, and neither quality nor agreement is measured.
-        labels: (examples, ...) for the samples.
+        samples: Real inputs, {input name: array (examples, ...)}, batches of those, or the array
+            of a single input; without them values are made up, and neither quality nor agreement
+            is measured.
+        labels: (examples, ...) for the samples, or {label name: array} where there are several.
         metrics: Names of built-in metrics; by default accuracy for classes, mae for numbers.
         device_options: Limits and threads of the device.
-        config: All that can be asked of the step; replaces `batch_sizes`.
+        config: All that can be asked of the step, also as a mapping; it wins over `batch_sizes`.
 
     Raises:
+        ConfigError: An argument can't be used, or the samples don't fit the models.
         DeviceError: The device is not there, or a runtime fell back from it.
         BenchmarkError: None of the models can be measured.
     """
-    config = config or BenchmarkConfig(batch_sizes=tuple(batch_sizes))
+    if not isinstance(config, BenchmarkConfig):
+        config = settings(BenchmarkConfig, {"batch_sizes": batch_sizes, **(config or {})})
+    asked = several(metrics, "metrics")
+    _require_what_quality_needs(samples, labels, asked)
     parsed = device if isinstance(device, Device) else Device.parse(device, device_options)
     require_gpus(parsed)
-    from mlflow_tfconv.steps.benchmark import session, stored_examples
+    from mlflow_tfconv.steps.benchmark import candidates, quality, session, stored_examples
 
-    context = StepContext(device=parsed, metrics=tuple(MetricSpec(name=name) for name in metrics))
+    context = StepContext(device=parsed, metrics=tuple(MetricSpec(name=name) for name in asked))
+    quality.chosen_metrics(context.metrics, None)  # a misspelt one is told before anything runs
     with tempfile.TemporaryDirectory(prefix="tfconv-benchmark-") as folder:
         workdir = Path(folder)
         parts = Parts(workdir / "parts")
-        examples = stored_examples.from_samples(samples, labels, config, workdir)
+        variants = candidates.candidates(models, workdir / "live")
+        examples = stored_examples.from_samples(variants, samples, labels, config, workdir)
         _, reports = session.compared_reports(
-            models, config, workdir, context=context, parts=parts, examples=examples
+            variants, config, workdir, context=context, parts=parts, examples=examples
         )
-    return BenchmarkReport(reports)
+    return BenchmarkReport(_without_passing_files(reports, workdir))
+
+
+def _without_passing_files(reports: Reports, workdir: Path) -> Reports:
+    """A live model was measured as a file that is gone by now."""
+    rows = (
+        replace(row, path=None) if row.path and row.path.is_relative_to(workdir) else row
+        for row in reports.rows
+    )
+    return replace(reports, rows=tuple(rows))
+
+
+def _require_what_quality_needs(samples: Any, labels: Any, metrics: tuple[str, ...]) -> None:
+    if samples is None and labels is not None:
+        raise ConfigError(
+            "There are labels, but no samples that they belong to.",
+            received="labels, and samples=None",
+            expected="the inputs of the examples as well",
+            fix="Give `samples`, or leave `labels` out to measure speed and memory only.",
+        )
+    if labels is None and metrics:
+        raise ConfigError(
+            "Metrics compare what a model gives with labels, and there are none.",
+            received=f"metrics: {', '.join(metrics)}, and labels=None",
+            fix="Give `samples` and `labels`, or leave `metrics` out.",
+        )

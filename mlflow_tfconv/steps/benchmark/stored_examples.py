@@ -11,15 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from mlflow_tfconv.artifacts import TensorSpec
+from mlflow_tfconv.artifacts import TensorSpec, Variant
 from mlflow_tfconv.engine.parts import Parts
 from mlflow_tfconv.engine.step import StepContext
-from mlflow_tfconv.errors import BenchmarkError
+from mlflow_tfconv.errors import BenchmarkError, ConfigError
+from mlflow_tfconv.runtimes.batches_of import Samples, batches_of
+from mlflow_tfconv.steps.benchmark.candidates import inputs_of
 from mlflow_tfconv.steps.benchmark.config import BenchmarkConfig
 from mlflow_tfconv.steps.benchmark.examples import Batch, as_stored, split_to, store_batch
 
 Labels = np.ndarray[Any, Any] | dict[str, np.ndarray[Any, Any]] | None
-Samples = Mapping[str, Any] | Iterable[Mapping[str, Any]]
 _ABOUT_FILE = "examples.json"
 _LABELS_FILE = "labels.npy"
 
@@ -78,32 +79,49 @@ def from_dataset(
 
 
 def from_samples(
-    samples: Samples | None, labels: Any, config: BenchmarkConfig, workdir: Path
+    variants: Sequence[Variant],
+    samples: Samples | None,
+    labels: Any,
+    config: BenchmarkConfig,
+    workdir: Path,
 ) -> StoredExamples | None:
     """The examples that a user hands over; None without any.
 
     Raises:
         BenchmarkError: There are labels for more or fewer examples than there are.
+        ConfigError: The samples don't fit the variants.
+        ConversionError: None of the variants can be opened.
     """
     if samples is None:
         return None
     folder = workdir / "examples"
     folder.mkdir()
-    batches = [samples] if isinstance(samples, Mapping) else samples
-    arrays = [{name: np.asarray(value) for name, value in batch.items()} for batch in batches]
-    whole = _joined(arrays)
+    whole = _joined(list(batches_of(samples, inputs_of(variants))))
     pieces = [piece for batch in whole for piece in split_to(batch, max(config.batch_sizes))]
     store_pairs(folder, ((piece, None) for piece in pieces))
-    stored = dataclasses.replace(
-        opened_examples(folder), labels=None if labels is None else np.asarray(labels)
+    stored = opened_examples(folder)
+    if isinstance(labels, Mapping):
+        several = {str(name): _label(array, stored.count) for name, array in labels.items()}
+        return dataclasses.replace(stored, labels=several)
+    return dataclasses.replace(
+        stored, labels=None if labels is None else _label(labels, stored.count)
     )
-    if stored.labels is not None and len(stored.labels) != stored.count:
+
+
+def _label(labels: Any, count: int) -> np.ndarray[Any, Any]:
+    try:
+        array = np.asarray(labels)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(
+            "The labels are not one array.", received=str(error), expected=f"{count} labels"
+        ) from error
+    if not array.ndim or len(array) != count:
         raise BenchmarkError(
             "Labels and samples do not belong together.",
-            received=f"{len(stored.labels)} labels, {stored.count} samples",
+            received=f"{len(array) if array.ndim else 'no'} labels, {count} samples",
             expected="one label a sample",
         )
-    return stored
+    return array
 
 
 def _joined(batches: list[Batch]) -> list[Batch]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from mlflow_tfconv.artifacts import Dataset, TensorSpec
 from mlflow_tfconv.errors import CompressionError
+from mlflow_tfconv.runtimes.batches_of import Samples, batches_of
 
 Batch = dict[str, np.ndarray[Any, Any]]
 
@@ -24,13 +25,13 @@ class Examples:
 
     Attributes:
         dataset: The data of the recipe.
-        given: Batches `{input_name: array of shape (batch, ...)}`; they win over the dataset.
+        given: What a caller gave, to be gone through more than once; it wins over the dataset.
         input_map: Model input to feature, where the names differ.
         seed: Decides the sample.
     """
 
     dataset: Dataset | None = None
-    given: Sequence[Mapping[str, Any]] | None = None
+    given: Samples | None = None
     input_map: Mapping[str, str] | None = None
     seed: int = 0
     _few: dict[tuple[TensorSpec, ...], tuple[Batch, ...]] = field(init=False, default_factory=dict)
@@ -57,7 +58,8 @@ class Examples:
         """Batches of a random sample of the whole train split, or all that were given.
 
         Raises:
-            CompressionError: There are none, or they don't fit the model.
+            CompressionError: There are none, or they are of no use.
+            ConfigError: They don't fit the model.
         """
         if self.given is not None:
             return checked(self.given, inputs)
@@ -89,75 +91,28 @@ def _full(batches: Iterable[Mapping[str, Any]], size: int | None) -> Iterator[Ma
             yield batch
 
 
-def checked(batches: Iterable[Mapping[str, Any]], inputs: Sequence[TensorSpec]) -> Iterator[Batch]:
+def checked(samples: Samples, inputs: Sequence[TensorSpec]) -> Iterator[Batch]:
     """The batches, as arrays of the model's own dtypes.
 
     Raises:
-        CompressionError: There are none; a name, a shape or a dtype is wrong; there are NaN or
-            infinite values; or every value of every float input is the same.
+        ConfigError: There are none, or a name, a shape or a dtype is wrong.
+        CompressionError: There are NaN or infinite values, or every value of every float input is
+            the same.
     """
     lowest: dict[str, float] = {}
     highest: dict[str, float] = {}
-    empty = True
-    for number, batch in enumerate(batches):
-        empty = False
-        arrays = _arrays(batch, inputs, number)
-        for spec in inputs:
-            if spec.dtype.startswith("float") and arrays[spec.name].size:
-                array = arrays[spec.name]
-                lowest[spec.name] = min(lowest.get(spec.name, np.inf), float(array.min()))
-                highest[spec.name] = max(highest.get(spec.name, -np.inf), float(array.max()))
-        yield arrays
-    if empty:
-        raise _unfit("There are no examples in the calibration data.", received="no batch")
+    floats = [spec.name for spec in inputs if spec.dtype.startswith("float")]
+    for number, batch in enumerate(batches_of(samples, inputs, what="calibration data")):
+        for name in floats:
+            array = batch[name]
+            if not np.isfinite(array).all():
+                what = f"Input `{name}` in batch {number} of the calibration data"
+                raise _unfit(f"{what} has NaN or infinite values.", expected="finite numbers")
+            lowest[name] = min(lowest.get(name, np.inf), float(array.min()))
+            highest[name] = max(highest.get(name, -np.inf), float(array.max()))
+        yield batch
     if lowest and lowest == highest:
         raise _unfit("The calibration data are constant.", received=f"only the values {lowest}")
-
-
-def _arrays(batch: Mapping[str, Any], inputs: Sequence[TensorSpec], number: int) -> Batch:
-    if not isinstance(batch, Mapping):
-        raise _unfit(
-            f"Batch {number} of the calibration data is no mapping.",
-            received=type(batch).__name__,
-            expected=_described(inputs),
-        )
-    if set(batch) != {spec.name for spec in inputs}:
-        raise _unfit(
-            f"Batch {number} of the calibration data has other names than the model's inputs.",
-            received=", ".join(map(str, batch)) or "no names",
-            expected=_described(inputs),
-        )
-    return {spec.name: _array(batch[spec.name], spec, number) for spec in inputs}
-
-
-def _array(value: Any, spec: TensorSpec, number: int) -> np.ndarray[Any, Any]:
-    array = np.asarray(value)
-    what = f"Input `{spec.name}` in batch {number} of the calibration data"
-    if not _fits(array.shape, spec.shape):
-        raise _unfit(
-            f"{what} has the wrong shape.", received=array.shape, expected=_described((spec,))
-        )
-    if spec.dtype == "string":
-        return array.astype(object)
-    if not np.can_cast(array.dtype, spec.dtype, casting="same_kind"):
-        raise _unfit(
-            f"{what} has the wrong dtype.", received=array.dtype, expected=_described((spec,))
-        )
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise _unfit(f"{what} has NaN or infinite values.", expected="finite numbers")
-    return array.astype(spec.dtype, copy=False)
-
-
-def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
-    return (
-        len(shape) == len(wanted)
-        and all(size > 0 for size in shape)
-        and all(want in (None, size) for size, want in zip(shape, wanted, strict=True))
-    )
-
-
-def _described(inputs: Sequence[TensorSpec]) -> str:
-    return ", ".join(f"{spec.name}: {spec.dtype} {spec.shape}" for spec in inputs)
 
 
 def _unfit(what: str, *, received: object = None, expected: object = None) -> CompressionError:

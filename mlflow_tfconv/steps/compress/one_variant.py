@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlflow_tfconv.artifacts import Dataset, Variant
+from mlflow_tfconv.arguments import path_of
+from mlflow_tfconv.artifacts import ConvertedModel, Dataset, Variant
 from mlflow_tfconv.data.manifest import read_manifest
 from mlflow_tfconv.device import Device
 from mlflow_tfconv.engine.parts import Parts
-from mlflow_tfconv.errors import CompressionError
+from mlflow_tfconv.errors import ConfigError
+from mlflow_tfconv.runtimes.batches_of import Samples
 from mlflow_tfconv.runtimes.formats import recognised
+from mlflow_tfconv.runtimes.given_model import is_live_model, model_path
 from mlflow_tfconv.steps.compress.base import keras_file
 from mlflow_tfconv.steps.compress.build import build_variant
 from mlflow_tfconv.steps.compress.calibration import Examples
@@ -21,22 +25,62 @@ from mlflow_tfconv.steps.compress.pruned_model import exported_onnx
 from mlflow_tfconv.steps.compress.workplace import MODEL, Workplace
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A model to make a variant of.
+
+    Attributes:
+        path: The file or folder that is made smaller.
+        keras: The same as a Keras file, or None.
+    """
+
+    path: Path
+    keras: Path | None
+
+
+def source_of(model: Any, scratch: Path) -> Source:
+    """The files of a model as a caller has it; a live one is saved into `scratch`.
+
+    Raises:
+        ConfigError: It is no model.
+        ConversionError: Keras can't save it.
+    """
+    if is_live_model(model):
+        from mlflow_tfconv.exporters.live_model import save_live_model
+
+        file = scratch / "live.keras"
+        save_live_model(model, file)
+        return Source(path=file, keras=file)
+    if isinstance(model, ConvertedModel):
+        path = model.onnx or model.saved_model or model.source
+        return Source(path=path, keras=keras_file(model.source))
+    path = model_path(model, "a path, a ConvertedModel, a Variant or a keras.Model")
+    return Source(path=path, keras=keras_file(path))
+
+
 def one_variant(
     asked: VariantConfig,
-    model: Path,
+    source: Source,
     output: Path,
     *,
     scratch: Path,
-    calibration: Iterable[Mapping[str, Any]] | None,
+    calibration: Samples | None,
     dataset: Dataset | str | Path | None,
     seed: int,
 ) -> Variant:
     """Writes `output`; see `compress`."""
+    if source.path.exists() and output.exists() and output.samefile(source.path):
+        raise ConfigError(
+            "The output is the model itself.",
+            received=str(output),
+            expected="a file of its own",
+            fix="Name another output; the model is left as it is.",
+        )
     parts = Parts(scratch)
-    is_onnx = recognised(model).format == "onnx"
+    is_onnx = recognised(source.path).format == "onnx"
     place = Workplace(
-        onnx=model if is_onnx else exported_onnx(model, parts, Device()),
-        keras=keras_file(model),
+        onnx=source.path if is_onnx else exported_onnx(source.path, parts, Device()),
+        keras=source.keras,
         examples=Examples(dataset=_dataset(dataset), given=_given(calibration), seed=seed),
         parts=parts,
     )
@@ -53,24 +97,16 @@ def one_variant(
     )
 
 
-def _given(calibration: Iterable[Mapping[str, Any]] | None) -> tuple[Mapping[str, Any], ...] | None:
-    if calibration is None:
-        return None
-    if isinstance(calibration, Mapping) or not isinstance(calibration, Iterable):
-        raise CompressionError(
-            "The calibration data are no batches.",
-            received=type(calibration).__name__,
-            expected="an iterable of {input_name: array of shape (batch, ...)}",
-            fix="Put a single batch into a list.",
-        )
-    return tuple(calibration)
+def _given(calibration: Samples | None) -> Samples | None:
+    """Something that can be gone through more than once."""
+    return tuple(calibration) if isinstance(calibration, Iterator) else calibration
 
 
 def _dataset(given: Dataset | str | Path | None) -> Dataset | None:
     if given is None or isinstance(given, Dataset):
         return given
-    manifest = read_manifest(given)
-    path = Path(given)
+    path = path_of(given, "The dataset")
+    manifest = read_manifest(path)
     return Dataset(
         manifest=path / "manifest.json" if path.is_dir() else path,
         digest=manifest.digest,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from mlflow_tfconv.arguments import made_folder, path_of, settings
 from mlflow_tfconv.artifacts import ConvertedModel, Dataset, Variant
 from mlflow_tfconv.engine.step import Step, StepContext, StepResult
 from mlflow_tfconv.errors import ConfigError
@@ -20,7 +21,7 @@ from mlflow_tfconv.steps.compress.config import (
 )
 
 if TYPE_CHECKING:
-    import numpy as np
+    from mlflow_tfconv.runtimes.batches_of import Samples
 
 
 class CompressStep(Step[CompressConfig]):
@@ -55,12 +56,12 @@ class CompressStep(Step[CompressConfig]):
 
 
 def compress(
-    model: str | Path,
+    model: str | Path | ConvertedModel | Variant | Any,
     output: str | Path,
     *,
     quantize: Shorthand | QuantizeConfig | Mapping[str, Any] | None = None,
     prune: PruneConfig | Mapping[str, Any] | None = None,
-    calibration: Iterable[Mapping[str, np.ndarray[Any, Any]]] | None = None,
+    calibration: Samples | None = None,
     dataset: Dataset | str | Path | None = None,
     seed: int = 0,
 ) -> Variant:
@@ -72,13 +73,15 @@ def compress(
     ```
 
     Args:
-        model: An ONNX file; or a Keras file or SavedModel, which is exported first.
+        model: An ONNX file; or a Keras file, a SavedModel or a `keras.Model`, which is exported
+            first; or what `convert` or `compress` gave.
         output: The ONNX file to write.
         quantize: "float16", "dynamic_int8", "static_int8" or the settings in full.
         prune: Settings of the pruning. A Keras model is fine-tuned on `dataset`, anything else is
             pruned at once.
-        calibration: Batches `{input_name: array of shape (batch, ...)}` like those the model will
-            meet; for `static_int8`, and for trying the variant out.
+        calibration: Examples like those the model will meet: batches `{input_name: array of shape
+            (batch, ...)}`, one of them, or the array of a single input; for `static_int8`, and for
+            trying the variant out.
         dataset: The manifest.json of a dataset, for fine-tuning, and for calibration when there are
             no batches.
         seed: Decides the calibration sample and the order of the examples in fine-tuning.
@@ -87,29 +90,26 @@ def compress(
         The variant: `.path`, `.audit`, `.session_options`.
 
     Raises:
-        ConfigError: The settings can't be used.
+        ConfigError: The settings can't be used, or the examples don't fit the model.
         CompressionError: The variant can't be made, or is not what it says (`AuditError`).
         ConversionError: The model can't be read or exported.
     """
-    output = Path(output)
-    asked = VariantConfig(
-        name=_variant_name(output),
-        quantize=_settings(quantize, QuantizeConfig, "quantize"),
-        prune=_settings(prune, PruneConfig, "prune"),
-    )
-    if output.suffix != ".onnx" or output.absolute() == Path(model).absolute():
+    output = path_of(output, "The output")
+    name = _variant_name(output)
+    asked = settings(VariantConfig, {"name": name, "quantize": quantize, "prune": prune})
+    if output.suffix != ".onnx" or output.is_dir():
         raise ConfigError(
-            "The output has to be an ONNX file of its own.",
+            "The output has to be an ONNX file.",
             received=str(output),
-            expected="a path that ends in .onnx and is not the model's",
+            expected="the path of a file that ends in .onnx",
         )
-    from mlflow_tfconv.steps.compress.one_variant import one_variant
+    from mlflow_tfconv.steps.compress.one_variant import one_variant, source_of
 
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".compress-", dir=output.parent) as scratch:
+    folder = made_folder(output.parent)
+    with tempfile.TemporaryDirectory(prefix=".compress-", dir=folder) as scratch:
         return one_variant(
             asked,
-            Path(model),
+            source_of(model, Path(scratch)),
             output,
             scratch=Path(scratch),
             calibration=calibration,
@@ -121,14 +121,3 @@ def compress(
 def _variant_name(output: Path) -> str:
     name = re.sub(r"[^A-Za-z0-9._-]+", "_", output.stem).strip("._-")[:64]
     return name if name and name.lower() != "base" else f"{name or 'variant'}-compressed"
-
-
-def _settings(value: Any, kind: type, key: str) -> Any:
-    if not isinstance(value, Mapping):
-        return value
-    try:
-        return kind(**value)
-    except TypeError as error:
-        raise ConfigError(
-            f"The settings of `{key}` can't be used.", received=f"{dict(value)}: {error}"
-        ) from error

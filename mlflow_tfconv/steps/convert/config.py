@@ -40,6 +40,13 @@ class ConvertConfig:
     input_map: dict[str, str] | None = None
 
     def __post_init__(self) -> None:
+        for name in self.formats:
+            if name not in ("saved_model", "onnx"):
+                raise ConfigError(
+                    "`formats` has a name that is not known.",
+                    received=name,
+                    expected="saved_model, onnx, or both",
+                )
         if not self.formats or len(set(self.formats)) != len(self.formats):
             raise ConfigError(
                 "`formats` must name each format that is wanted once.",

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from mlflow_tfconv.arguments import made_folder
 from mlflow_tfconv.artifacts import ConvertedModel, ParityReport, TensorSpec
 from mlflow_tfconv.device import Device
 from mlflow_tfconv.engine.atomic import replace_folder
@@ -21,7 +22,7 @@ from mlflow_tfconv.exporters.traced import Traced
 from mlflow_tfconv.exporters.traced_from_source import traced_from_source
 from mlflow_tfconv.runtimes.parity import Comparison
 from mlflow_tfconv.runtimes.random_inputs import DESCRIPTION, random_inputs
-from mlflow_tfconv.runtimes.runtime import open_runtime
+from mlflow_tfconv.runtimes.runtime import open_runtime, predicted
 from mlflow_tfconv.steps.convert.config import ConvertConfig
 
 Batch = Mapping[str, np.ndarray[Any, Any]]
@@ -61,8 +62,7 @@ class Conversion:
             ConversionError: The source can't be read, or not be written in a format.
             ParityError: An export disagrees with the source; `output` is as it was.
         """
-        output.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=".convert-", dir=output))
+        work = Path(tempfile.mkdtemp(prefix=".convert-", dir=made_folder(output)))
         try:
             traced = self._read()
             if self.model is not None:
@@ -103,7 +103,7 @@ class Conversion:
     def _compared(self, traced: Traced, work: Path, output: Path) -> dict[str, ParityReport]:
         """A verdict for each format; the source computes its outputs once."""
         self._progress(len(self.config.formats) + 1, "comparing")
-        answers = [(batch, traced.reference.predict(batch)) for batch in self._batches(traced)]
+        answers = [(batch, predicted(traced.reference, batch)) for batch in self._batches(traced)]
         _keep_examples([batch for batch, _ in answers], work / EXAMPLES_FILE)
         reports: dict[str, ParityReport] = {}
         for name in self.config.formats:

@@ -11,6 +11,7 @@ from mlflow_tfconv.artifacts import TensorSpec
 from mlflow_tfconv.errors import ConversionError
 from mlflow_tfconv.exporters.traced_from_source import READERS
 from mlflow_tfconv.runtimes.formats import FORMATS, Recognised, recognised
+from mlflow_tfconv.runtimes.given_model import model_path
 from mlflow_tfconv.runtimes.names import tidy_name
 
 _RUNNABLE = (*READERS, "onnx")
@@ -75,10 +76,11 @@ def inspect_model(path: str | Path) -> ModelInfo:
         path: A file, a folder, or the prefix of a checkpoint.
 
     Raises:
+        ConfigError: It is no path.
         ConversionError: There is nothing there, or nothing that is known. What is known but
             damaged or refused is told in `problems` instead.
     """
-    found = recognised(path)
+    found = recognised(model_path(path, "the path of a model"))
     info = ModelInfo(
         path=found.path,
         format=found.format,
@@ -148,8 +150,16 @@ def _signature_specs(values: Any) -> tuple[TensorSpec, ...]:
 
 def _onnx(info: ModelInfo) -> ModelInfo:
     import onnx
+    from google.protobuf.message import DecodeError
 
-    graph = onnx.load(str(info.path), load_external_data=False).graph
+    try:
+        graph = onnx.load(str(info.path), load_external_data=False).graph
+    except DecodeError as error:
+        raise ConversionError(
+            "The ONNX file is damaged or cut off.",
+            received=f"{info.path}: {error}",
+            fix="Copy or download the file again and compare its size.",
+        ) from error
     weights = {tensor.name for tensor in graph.initializer}
     return replace(
         info,

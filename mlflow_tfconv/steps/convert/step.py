@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from mlflow_tfconv.arguments import path_of, settings
 from mlflow_tfconv.artifacts import Checkpoint, ConvertedModel, Dataset, TensorSpec
 from mlflow_tfconv.device import Device
 from mlflow_tfconv.engine.step import Step, StepContext, StepResult
 from mlflow_tfconv.errors import ConfigError
 from mlflow_tfconv.runtimes.formats import recognised
+from mlflow_tfconv.runtimes.given_model import is_live_model, model_path
 from mlflow_tfconv.steps.convert.config import ConvertConfig
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from mlflow_tfconv.runtimes.batches_of import Samples
+
     Batch = Mapping[str, np.ndarray[Any, Any]]
+
+
+Format = Literal["saved_model", "onnx"]
+#: Where a live model is saved, in the output folder.
+LIVE_MODEL = "source.keras"
 
 
 class ConvertStep(Step[ConvertConfig]):
@@ -118,8 +128,8 @@ def convert(
     source: str | Path | Any,
     output: str | Path,
     *,
-    formats: Sequence[Literal["saved_model", "onnx"]] = ("saved_model", "onnx"),
-    samples: Iterable[Batch] | None = None,
+    formats: Format | Sequence[Format] = ("saved_model", "onnx"),
+    samples: Samples | None = None,
     opset: int = 17,
     absolute_tolerance: float = 1e-4,
     relative_tolerance: float = 1e-3,
@@ -135,29 +145,32 @@ def convert(
         output: The folder for `saved_model/` and `model.onnx`. What an earlier conversion has left
             there is replaced when this one has succeeded, and stays as it is when not.
         formats: What is written.
-        samples: Batches `{input_name: array of shape (batch, ...)}` to compare the outputs on;
-            None makes some up.
+        samples: What to compare the outputs on: batches `{input_name: array of shape (batch,
+            ...)}`, one of them, or the array of a single input; None makes some up.
         opset: Version of the ONNX operator set, 13 to 18.
         absolute_tolerance: Largest difference of an output value that is allowed.
         relative_tolerance: The same relative to the value; the two add up.
 
     Raises:
+        ConfigError: An argument can't be used, or the samples don't fit the model.
         ConversionError: The model can't be read, or not be written in a format.
         ParityError: An export disagrees with the source (`.report` says how).
     """
+    asked = {
+        "formats": formats,
+        "opset": opset,
+        "absolute_tolerance": absolute_tolerance,
+        "relative_tolerance": relative_tolerance,
+    }
+    config = settings(ConvertConfig, asked)
+    folder = path_of(output, "The output")
+    live = source if is_live_model(source) else None
+    path = model_path(source, "a path or a keras.Model") if live is None else folder / LIVE_MODEL
+    from mlflow_tfconv.runtimes.batches_of import batches_of
     from mlflow_tfconv.steps.convert.conversion import Conversion
 
-    config = ConvertConfig(
-        formats=tuple(formats),
-        opset=opset,
-        absolute_tolerance=absolute_tolerance,
-        relative_tolerance=relative_tolerance,
-    )
-    live = None if isinstance(source, str | Path) else source
-    path = Path(source) if live is None else Path(output) / "source.keras"
-    given = None if samples is None else (lambda _inputs: samples)
-    conversion = Conversion(source=path, config=config, samples=given, model=live)
-    return conversion.into(Path(output))[0]
+    given = None if samples is None else partial(batches_of, samples)
+    return Conversion(source=path, config=config, samples=given, model=live).into(folder)[0]
 
 
 def _register_custom_objects(recipe_root: Path | None) -> None:

@@ -21,7 +21,7 @@ from mlflow_tfconv.engine.codec import decode, encode
 from mlflow_tfconv.engine.events import ArtifactFile, Event, Message, Metric
 from mlflow_tfconv.engine.parts import Parts
 from mlflow_tfconv.engine.step import StepContext
-from mlflow_tfconv.errors import BenchmarkError, DeviceError
+from mlflow_tfconv.errors import BenchmarkError, ConfigError, DeviceError
 from mlflow_tfconv.steps.benchmark.config import BenchmarkConfig
 from mlflow_tfconv.steps.benchmark.step import BenchmarkStep, benchmark
 
@@ -157,9 +157,13 @@ def test_when_all_fail_the_step_fails(
     quick: BenchmarkConfig, make_model: Any, context: StepContext, tmp_path: Path
 ) -> None:
     nan = onnx_variant("nan", make_model("nan", then="Log"))
-    with pytest.raises(BenchmarkError, match="None of the variants") as error:
+    with pytest.raises(BenchmarkError, match="nan/onnx could not be measured: It gives NaN"):
         run(quick, [nan], tmp_path / "work", context)
-    assert "nan/onnx: It gives NaN" in str(error.value)
+    gone = onnx_variant("gone", tmp_path / "gone.onnx")
+    with pytest.raises(BenchmarkError, match="None of the variants") as error:
+        run(quick, [nan, gone], tmp_path / "again", context)
+    assert "nan/onnx: It gives NaN in the output 'y'. (NaN for 28 examples)\n" in str(error.value)
+    assert str(error.value).count("Received:") == 1
 
 
 def test_a_missing_gpu_fails_before_anything_is_measured(
@@ -224,6 +228,40 @@ def test_labels_have_to_be_as_many_as_samples(quick: BenchmarkConfig, make_model
         benchmark(make_model(), samples={"x": some_inputs(3)}, labels=[0], config=quick)
 
 
+def test_one_batch_size_one_metric_and_one_array_are_taken_as_such(
+    quick: BenchmarkConfig, make_model: Any
+) -> None:
+    inputs = some_inputs(6)
+    (row,) = benchmark(
+        make_model(),
+        batch_sizes=2,
+        samples=inputs.astype(np.float64),
+        labels=true_classes(inputs),
+        metrics="f1",
+        config={"min_time_s": 0.01, "min_count": 3, "warmup_limit_s": 0.1},
+    ).rows
+    assert row.metrics["quality/f1"] == 1.0
+    assert "latency/p50_ms_b2" in row.metrics
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"labels": [0]}, "no samples that they belong to"),
+        ({"metrics": "f1"}, "compare what a model gives with labels"),
+        ({"samples": [{"z": [[0.0] * 4]}]}, "not those of the model's inputs"),
+        ({"batch_sizes": "many"}, "`batch_sizes` can't be used"),
+        ({"models": []}, "no model to measure"),
+        ({"models": [3]}, "no model that can be used"),
+    ],
+)
+def test_arguments_that_can_not_be_used_are_told(
+    make_model: Any, wrong: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        benchmark(**{"models": make_model(), **wrong})
+
+
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' export
 def test_keras_and_saved_model_are_measured_beside_onnx(
     quick: BenchmarkConfig, make_model: Any, context: StepContext, tmp_path: Path
@@ -243,6 +281,14 @@ def test_keras_and_saved_model_are_measured_beside_onnx(
     assert metrics["base/keras"]["footprint/host_peak_mb"] > 300  # TensorFlow itself
     assert metrics["base/keras"]["footprint/host_peak_above_baseline_mb"] < 300
     assert metrics["base/onnx"]["footprint/host_peak_mb"] < 300
+
+
+def test_a_live_model_is_measured_as_a_file(quick: BenchmarkConfig, make_model: Any) -> None:
+    keras = pytest.importorskip("keras")
+    model = keras.Sequential([keras.Input((4,), name="x"), keras.layers.Dense(3)], name="live")
+    live, base = benchmark([model, make_model()], samples=some_inputs(), config=quick).rows
+    assert (live.run_name, live.path, live.failure) == ("live/keras", None, None)
+    assert base.path is not None
 
 
 @pytest.mark.gpu

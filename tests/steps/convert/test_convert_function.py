@@ -121,8 +121,21 @@ def test_samples_decide_on_what_is_compared(cnn_file: Path, tmp_path: Path) -> N
     assert converted.parity["onnx"].examples == 3
     assert converted.notes == ()
     assert np.load(tmp_path / "out/examples.npz")["image"].shape == (3, 8, 8, 1)
-    with pytest.raises(ParityError, match="not a single example"):
-        tfconv.convert(cnn_file, tmp_path / "none", samples=[])
+    single = tfconv.convert(
+        cnn_file, tmp_path / "one", samples=np.ones((3, 8, 8, 1)), formats="onnx"
+    )
+    assert single.parity["onnx"].examples == 3
+    assert single.saved_model is None
+
+
+def test_arguments_that_can_not_be_used_are_told_at_once(cnn_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="Did you mean 'onnx'"):
+        tfconv.convert(cnn_file, tmp_path / "out", formats=["onx"])  # type: ignore[list-item]
+    with pytest.raises(ConfigError, match="File exists"):
+        tfconv.convert(cnn_file, cnn_file)
+    with pytest.raises(ConfigError, match="not a single example"):
+        tfconv.convert(cnn_file, tmp_path / "out", samples=[], formats="onnx")
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_the_opset_is_what_was_asked_for(cnn_file: Path, tmp_path: Path) -> None:
