@@ -24,10 +24,7 @@ STEP = """\
 from dataclasses import dataclass
 
 import glue
-from mlflow_tfconv.artifacts import Dataset
-from mlflow_tfconv.engine.cards import Card
-from mlflow_tfconv.engine.events import Metric
-from mlflow_tfconv.steps import Step, StepContext, StepResult
+from mlflow_tfconv.steps import Card, Dataset, Metric, Step, StepContext, StepResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +48,7 @@ class WordsStep(Step[WordsConfig]):
 TRAIN = """\
 from dataclasses import dataclass, field
 
-from mlflow_tfconv.artifacts import Checkpoint
-from mlflow_tfconv.engine.cards import Card
-from mlflow_tfconv.steps import Step, StepContext, StepResult
+from mlflow_tfconv.steps import Card, Checkpoint, Step, StepContext, StepResult
 
 
 @dataclass(frozen=True)

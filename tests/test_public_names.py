@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -60,10 +62,11 @@ def test_a_misspelt_name_is_an_attribute_error(package: object) -> None:
 
 def test_type_checkers_see_the_same_names_as_python_finds() -> None:
     for package in (mlflow_tfconv, steps):
-        text = Path(package.__file__).read_text(encoding="utf-8")
-        seen = {line.split()[1]: line for line in text.splitlines() if line.startswith("    from ")}
+        tree = ast.parse(Path(package.__file__).read_text(encoding="utf-8"))
+        imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+        seen = {alias.name: node.module for node in imports for alias in node.names}
         for name, home in package._HOMES.items():
-            assert name in seen[home].partition(" import ")[2].split(", "), f"{home}: {name}"
+            assert seen[name] == home
 
 
 @pytest.mark.parametrize(
@@ -81,6 +84,15 @@ def test_type_checkers_see_the_same_names_as_python_finds() -> None:
 def test_a_door_opens_without_heavy_libraries(doors: list[str], refused: set[str]) -> None:
     loaded = _loaded_by("\n".join(f"import {door}" for door in doors))
     assert sorted(loaded & refused) == []
+
+
+def test_the_first_use_of_a_function_turns_off_chatter_but_not_what_the_user_wants() -> None:
+    code = "import os, mlflow_tfconv\nassert 'TF_CPP_MIN_LOG_LEVEL' not in os.environ\n"
+    code += "mlflow_tfconv.convert\nassert os.environ['TF_CPP_MIN_LOG_LEVEL'] == '1'\n"
+    code += "os.environ['TF_CPP_MIN_LOG_LEVEL'] = '0'\nmlflow_tfconv.compress\n"
+    code += "assert os.environ['TF_CPP_MIN_LOG_LEVEL'] == '0'"
+    environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
 
 
 def test_reading_and_checking_a_recipe_needs_no_heavy_library() -> None:

@@ -1,4 +1,8 @@
-"""The steps of a recipe, each in a room of its own; found when first used."""
+"""The steps of a recipe, and what a step of one's own is made of; found when first used.
+
+A step takes and gives nouns (`Dataset`, `Checkpoint`, ...), says what it does by events (`Progress`,
+`Metric`, ...), and sums it up on a `Card`.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what editors and type checkers see of the names below
+    from mlflow_tfconv.artifacts import (
+        Audit,
+        Checkpoint,
+        ConvertedModel,
+        Dataset,
+        ParityReport,
+        Registration,
+        Reports,
+        TensorSpec,
+        Variant,
+        VariantReport,
+        Variants,
+    )
+    from mlflow_tfconv.engine.cards import Card, Picture, Table, Text
+    from mlflow_tfconv.engine.events import ArtifactFile, Message, Metric, Param, Progress, Tag
     from mlflow_tfconv.engine.step import Step, StepContext, StepResult
     from mlflow_tfconv.steps.benchmark.config import BenchmarkConfig
     from mlflow_tfconv.steps.benchmark.step import BenchmarkStep
@@ -21,26 +40,58 @@ if TYPE_CHECKING:  # what editors and type checkers see of the names below
     from mlflow_tfconv.steps.train.step import TrainStep
 
 __all__ = [
+    "ArtifactFile",
+    "Audit",
     "BenchmarkConfig",
     "BenchmarkStep",
+    "Card",
+    "Checkpoint",
     "CompressConfig",
     "CompressStep",
     "ConvertConfig",
     "ConvertStep",
+    "ConvertedModel",
+    "Dataset",
     "IngestConfig",
     "IngestStep",
+    "Message",
+    "Metric",
+    "Param",
+    "ParityReport",
+    "Picture",
+    "Progress",
     "RegisterConfig",
     "RegisterStep",
+    "Registration",
+    "Reports",
     "Step",
     "StepContext",
     "StepResult",
+    "Table",
+    "Tag",
+    "TensorSpec",
+    "Text",
     "TrainConfig",
     "TrainStep",
+    "Variant",
+    "VariantReport",
+    "Variants",
 ]
 
 ROOMS = ("ingest", "train", "convert", "compress", "benchmark", "register")
 
-_HOMES = dict.fromkeys(("Step", "StepContext", "StepResult"), "mlflow_tfconv.engine.step") | {
+_SHARED = {
+    "mlflow_tfconv.artifacts": (
+        *("Audit", "Checkpoint", "ConvertedModel", "Dataset", "ParityReport", "Registration"),
+        *("Reports", "TensorSpec", "Variant", "VariantReport", "Variants"),
+    ),
+    "mlflow_tfconv.engine.cards": ("Card", "Picture", "Table", "Text"),
+    "mlflow_tfconv.engine.events": (
+        *("ArtifactFile", "Message", "Metric", "Param", "Progress", "Tag"),
+    ),
+    "mlflow_tfconv.engine.step": ("Step", "StepContext", "StepResult"),
+}
+_HOMES = {name: home for home, names in _SHARED.items() for name in names} | {
     f"{room.capitalize()}{kind}": f"mlflow_tfconv.steps.{room}.{kind.lower()}"
     for room in ROOMS
     for kind in ("Step", "Config")
@@ -50,7 +101,7 @@ _HOMES = dict.fromkeys(("Step", "StepContext", "StepResult"), "mlflow_tfconv.eng
 if not TYPE_CHECKING:  # a checker would take every misspelt name for one that is found here
 
     def __getattr__(name: str) -> Any:
-        """Finds a step or its config in its room."""
+        """Finds a name where it is at home."""
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return getattr(import_module(_HOMES[name]), name)
