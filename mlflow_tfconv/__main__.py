@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, get_args
+from zipfile import BadZipFile
 
 import click
 
-from mlflow_tfconv.errors import TfconvError
+from mlflow_tfconv.errors import ConfigError, TfconvError
 
 Format = Literal["saved_model", "onnx"]
 Quantize = Literal["float16", "dynamic_int8", "static_int8"]
-_FILE = click.Path(exists=True, path_type=Path)
-_NEW = click.Path(path_type=Path)
+_PATH = click.Path(
+    path_type=Path
+)  # a checkpoint's prefix is no file: the readers say what is there
 
 
 @contextmanager
@@ -32,21 +35,28 @@ def _spoken_errors() -> Iterator[None]:
 @click.version_option(package_name="mlflow-tfconv")
 def main() -> None:
     """Inspect, convert, compress and benchmark Keras and TensorFlow models."""
+    # TensorFlow's INFO chatter is off, unless the user wants it; its warnings stay.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 
 
 @main.command()
-@click.argument("model", type=_FILE)
+@click.argument("model", type=_PATH)
 def inspect(model: Path) -> None:
-    """Say what MODEL is: its format, inputs, outputs, and what is missing."""
+    """Say what MODEL is: its format, inputs, outputs, and what is missing.
+
+    Exit code 1 means that it has a problem.
+    """
     with _spoken_errors():
         from mlflow_tfconv.steps.convert.inspection import inspect_model
 
-        click.echo(str(inspect_model(model)))
+        info = inspect_model(model)
+        click.echo(str(info))
+        sys.exit(1 if info.problems else 0)
 
 
 @main.command()
-@click.argument("model", type=_FILE)
-@click.argument("output", type=_NEW)
+@click.argument("model", type=_PATH)
+@click.argument("output", type=_PATH)
 @click.option(
     "--format",
     "-f",
@@ -72,15 +82,15 @@ def convert(model: Path, output: Path, formats: tuple[Format, ...]) -> None:
 
 
 @main.command()
-@click.argument("model", type=_FILE)
-@click.argument("output", type=_NEW)
+@click.argument("model", type=_PATH)
+@click.argument("output", type=_PATH)
 @click.option(
     "--quantize", "-q", type=click.Choice(get_args(Quantize)), help="How the numbers get smaller."
 )
 @click.option("--sparsity", type=float, help="Share of weights to set to zero, in one shot.")
 @click.option(
     "--calibration",
-    type=_FILE,
+    type=_PATH,
     help="An .npz of real inputs, one array an input, for static_int8.",
 )
 def compress(
@@ -90,16 +100,17 @@ def compress(
     sparsity: float | None,
     calibration: Path | None,
 ) -> None:
-    """Make a smaller variant of the ONNX file MODEL and say what is really inside."""
+    """Make a smaller ONNX file OUTPUT of MODEL and say what is really inside.
+
+    MODEL is an ONNX file, or a Keras file or SavedModel, which is converted first.
+    """
     with _spoken_errors():
         from mlflow_tfconv.steps.compress.step import compress as compress_model
 
-        prune = None if sparsity is None else {"sparsity": sparsity}
-        batches = None if calibration is None else [_arrays(calibration)]
-        variant = compress_model(model, output, quantize=quantize, prune=prune, calibration=batches)
-        before = model.stat().st_size
-        after = variant.path.stat().st_size
-        click.echo(f"{variant.path}  {after / 1e6:.3f} MB, was {before / 1e6:.3f} MB")
+        prune = None if sparsity is None else {"sparsity": sparsity, "epochs": 0}
+        samples = None if calibration is None else _arrays(calibration)
+        variant = compress_model(model, output, quantize=quantize, prune=prune, calibration=samples)
+        click.echo(f"{variant.path}  {_megabytes(variant.path)}, was {_megabytes(model)}")
         if variant.audit is not None:
             held = ", ".join(f"{n:,} B {t}" for t, n in variant.audit.weights_bytes.items())
             click.echo(f"  weights: {held}; sparsity {variant.audit.sparsity:.1%}")
@@ -112,7 +123,10 @@ def compress(
     "--batch-size", "-b", "batch_sizes", type=int, multiple=True, default=(1, 32), show_default=True
 )
 def benchmark(models: tuple[str, ...], device: str, batch_sizes: tuple[int, ...]) -> None:
-    """Compare MODELS (files, or name=file), each in a process of its own."""
+    """Compare MODELS (files, or name=file), each in a process of its own.
+
+    Exit code 1 means that one could not be measured.
+    """
     with _spoken_errors():
         from rich.console import Console
 
@@ -121,6 +135,10 @@ def benchmark(models: tuple[str, ...], device: str, batch_sizes: tuple[int, ...]
 
         report = benchmark_models(_named(models), device=device, batch_sizes=batch_sizes)
         Console().print(table_text(report.table()))
+        failed = [row for row in report.rows if row.failure]
+        for row in failed:
+            click.secho(f"{row.run_name} could not be measured: {row.failure}", fg="red", err=True)
+        sys.exit(1 if failed else 0)
 
 
 @main.command()
@@ -132,20 +150,39 @@ def doctor() -> None:
 
 
 def _named(models: tuple[str, ...]) -> dict[str, Path]:
-    """`name=file` pairs; a file without a name gets its own."""
+    """`name=file` pairs; a file without a name gets its own, with a number where that is taken."""
     named: dict[str, Path] = {}
     for text in models:
         name, equals, path = text.partition("=")
-        file = Path(path if equals else text)
-        named[name if equals else file.stem] = file
+        if not equals or Path(text).exists():
+            name, path = Path(text).stem, text
+        count = 2
+        own = name
+        while own in named:
+            own, count = f"{name}-{count}", count + 1
+        named[own] = Path(path)
     return named
 
 
-def _arrays(path: Path) -> dict[str, Any]:
+def _arrays(path: Path) -> Any:
+    """The arrays of an .npz by name, or the one of an .npy."""
     import numpy as np
 
-    with np.load(path, allow_pickle=False) as file:
-        return dict(file)
+    try:
+        file = np.load(path, allow_pickle=False)
+        return dict(file) if isinstance(file, np.lib.npyio.NpzFile) else file
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        raise ConfigError(
+            "The calibration data can't be read.",
+            received=f"{path}: {error}",
+            expected="an .npz with one array an input, or an .npy for a single input",
+            fix='Write it with numpy: np.savez("calibration.npz", input_name=array).',
+        ) from error
+
+
+def _megabytes(path: Path) -> str:
+    files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
+    return f"{sum(file.stat().st_size for file in files) / 1e6:,.3f} MB"
 
 
 if __name__ == "__main__":
