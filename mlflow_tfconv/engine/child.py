@@ -7,20 +7,27 @@ import json
 import os
 import pickle
 import sys
+import textwrap
+import threading
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TextIO
 
-from mlflow_tfconv.artifacts import NOUN_OF_STEP
+from mlflow_tfconv.artifacts import NOUN_OF_STEP, NOUNS
 from mlflow_tfconv.engine.atomic import write_text
 from mlflow_tfconv.engine.codec import encode
-from mlflow_tfconv.engine.events import Event, Progress
+from mlflow_tfconv.engine.events import EVENTS, Event, Progress
 from mlflow_tfconv.engine.step import Step, StepContext, StepResult
 from mlflow_tfconv.engine.store import EVENTS_FILE, RESULT_FILE
-from mlflow_tfconv.engine.user_files import is_installed, watch_opened_files
+from mlflow_tfconv.engine.user_files import (
+    Opened,
+    is_installed,
+    loaded_modules,
+    watch_opened_files,
+)
 from mlflow_tfconv.errors import StepError, TfconvError
 
 FAILURE = "$failure"
@@ -57,14 +64,18 @@ def run_step(job_file: str, events: int) -> None:
             root = job.context.recipe_root or job.workdir
             _run(job, root, pipe)
         except BaseException as error:  # noqa: BLE001 (whatever it is, the driver has to hear of it)
-            traceback.print_exc()
             pipe.write(json.dumps({FAILURE: describe(error, root)}) + "\n")
+            with suppress(OSError, ValueError):  # a full disk, or a stream that the user has closed
+                traceback.print_exc()
             sys.exit(1)
 
 
 def _run(job: StepJob, root: Path, pipe: TextIO) -> None:
+    (job.workdir / RESULT_FILE).unlink(missing_ok=True)  # of a run that was killed at its end
     opened = watch_opened_files(root, (job.store, *job.private))
     with (job.workdir / EVENTS_FILE).open("a") as kept:
+        if kept.tell():
+            kept.write("\n")  # the last line of a killed run may be cut
         result = job.step.run(job.source, job.workdir, _speaking(job, pipe, kept))
         _check_result(job, result)
         _write_result(job, result, opened)
@@ -72,13 +83,21 @@ def _run(job: StepJob, root: Path, pipe: TextIO) -> None:
 
 def _speaking(job: StepJob, pipe: TextIO, kept: TextIO) -> StepContext:
     """The context whose `emit` writes to the driver at once and, but for progress, to the file."""
+    at_a_time = threading.Lock()
 
     def emit(event: Event) -> None:
+        if type(event).__name__ not in EVENTS:
+            raise StepError(
+                "A step said something that is no event.",
+                received=repr(event),
+                expected=f"one of {', '.join(EVENTS)}, from mlflow_tfconv.engine.events",
+            )
         line = json.dumps(encode(event, job.workdir, job.store)) + "\n"
-        pipe.write(line)
-        if not isinstance(event, Progress):
-            kept.write(line)
-            kept.flush()
+        with at_a_time:
+            pipe.write(line)
+            if not isinstance(event, Progress):
+                kept.write(line)
+                kept.flush()
 
     return dataclasses.replace(job.context, emit=emit)
 
@@ -113,46 +132,83 @@ def _paths_in(value: Any) -> Iterator[Path]:
         yield from _paths_in([getattr(value, f.name) for f in dataclasses.fields(value)])
 
 
-def _write_result(job: StepJob, result: StepResult, opened: Iterable[str]) -> None:
+def _write_result(job: StepJob, result: StepResult, opened: Opened) -> None:
     data = {
         "output": encode(result.output, job.workdir, job.store),
         "card": encode(result.card, job.workdir, job.store),
-        "opened": {path: None for path in sorted(opened) if _is_input(Path(path))},
+        "opened": sorted({*opened.existing_files(), *loaded_modules()}),
+        "listed": sorted(opened.existing_folders()),
     }
     write_text(job.workdir / RESULT_FILE, json.dumps(data, indent=1))
 
 
-def _is_input(path: Path) -> bool:
-    """Whether a file that was opened belongs to the user, and is still there."""
-    return path.is_file() and not is_installed(path)
-
-
 def describe(error: BaseException, root: Path) -> dict[str, Any]:
     """An exception as plain values: its parts, and the last line of the user's own code in it."""
-    frame = _user_frame(error.__traceback__, root)
-    if isinstance(error, TfconvError):
-        parts = {
-            "what": error.what,
-            "received": error.received,
-            "expected": error.expected,
-            "fix": error.fix,
-        }
-        return {"kind": type(error).__name__, "parts": parts, "frame": frame}
+    frame = _frame_of(error, root)
+    if not isinstance(error, TfconvError):
+        return {"kind": None, "parts": {"what": _in_words(error)}, "frame": frame}
+    parts: dict[str, Any] = {
+        "what": error.what,
+        "received": error.received,
+        "expected": error.expected,
+        "fix": error.fix,
+    }
+    report = getattr(error, "report", None)
+    if type(report).__name__ in NOUNS:
+        parts["report"] = encode(report, root)
+    return {"kind": type(error).__name__, "parts": parts, "frame": frame}
+
+
+def _in_words(error: BaseException) -> str:
+    """`ValueError: ...`, and of a group all that is in it."""
+    if isinstance(error, SyntaxError):
+        return f"{type(error).__name__}: {error.msg}"
     text = "".join(traceback.format_exception_only(error)).strip()
-    return {"kind": None, "parts": {"what": text}, "frame": frame}
+    if isinstance(error, BaseExceptionGroup):
+        inner = "\n".join(_in_words(one) for one in error.exceptions)
+        return f"{text}\n{textwrap.indent(inner, '  ')}"
+    return text
 
 
-def _user_frame(trace: TracebackType | None, root: Path) -> dict[str, Any] | None:
-    """The innermost frame in a file of the user's."""
-    frames = [f for f in traceback.extract_tb(trace) if f.filename.endswith(".py")]
-    ours = [f for f in frames if _is_users(Path(f.filename), root)]
-    if not ours:
-        return None
-    last = ours[-1]
-    name = Path(last.filename)
+def _frame_of(error: BaseException, root: Path) -> dict[str, Any] | None:
+    """Where in the user's code it happened: in the error itself, or in what it came from."""
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        one = waiting.pop(0)
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        frames = [f for f in _frames(one) if _is_users(Path(f.filename), root)]
+        if frames:
+            return _plain_frame(frames[-1], root)
+        waiting += [one.__cause__, one.__context__]
+        waiting += one.exceptions if isinstance(one, BaseExceptionGroup) else ()
+    return None
+
+
+def _frames(error: BaseException) -> Iterator[traceback.FrameSummary]:
+    """The frames of a traceback, and what only the exception itself tells of places."""
+    yield from traceback.extract_tb(error.__traceback__)
+    # TensorFlow runs a translation of the user's functions, and keeps the lines of the original.
+    translated = getattr(getattr(error, "ag_error_metadata", None), "translated_stack", ())
+    for one in reversed(translated):
+        yield traceback.FrameSummary(one.filename, one.lineno, one.function_name, line=one.code)
+    if isinstance(error, SyntaxError) and error.filename:
+        yield traceback.FrameSummary(
+            error.filename, error.lineno, "<module>", lookup_line=False, line=error.text or ""
+        )
+
+
+def _plain_frame(frame: traceback.FrameSummary, root: Path) -> dict[str, Any]:
+    name = Path(frame.filename)
     shown = name.relative_to(root) if name.is_relative_to(root) else name
-    return {"file": str(shown), "line": last.lineno, "function": last.name, "code": last.line}
+    code = (frame.line or "").strip()
+    return {"file": str(shown), "line": frame.lineno, "function": frame.name, "code": code}
 
 
 def _is_users(file: Path, root: Path) -> bool:
-    return file.is_relative_to(root) or (file.is_absolute() and not is_installed(file))
+    if file.suffix != ".py" or file.name.startswith("__autograph_generated_file"):
+        return False
+    inside = file.is_relative_to(root) or file.is_absolute()
+    return inside and not is_installed(file)

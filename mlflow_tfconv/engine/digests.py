@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from mlflow_tfconv.engine.atomic import write_text
 
 # A file changed within the clock's granularity of the look at it can change again unseen.
 _SETTLED_NS = 2_000_000_000
+_NO_DATA = {"__pycache__", "metadata", "mlruns", "mlartifacts", "mlflow.db"}
 
 
 @dataclass(slots=True)
@@ -52,8 +54,12 @@ class Digests:
 
     def _of_folder(self, folder: Path) -> str:
         whole = hashlib.sha256()
-        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-            whole.update(f"{path.relative_to(folder).as_posix()}\0{self._of_file(path)}\n".encode())
+        for path in sorted(_files_below(folder)):
+            whole.update(
+                f"{path.relative_to(folder).as_posix()}\0{self._of_file(path)}\n".encode(
+                    errors="surrogateescape"
+                )
+            )
         return whole.hexdigest()
 
     def _of_file(self, path: Path) -> str:
@@ -68,6 +74,30 @@ class Digests:
             self._known[key] = [*mark, digest]
             self._changed = True
         return digest
+
+
+def names_in(folder: Path) -> str | None:
+    """A digest of the names in a folder; None when there is no such folder.
+
+    Hidden ones, caches of Python and what MLflow makes come and go without meaning anything.
+    """
+    if not folder.is_dir():
+        return None
+    names = (path.name for path in folder.iterdir())
+    data = sorted(name for name in names if not name.startswith(".") and name not in _NO_DATA)
+    return hashlib.sha256("\0".join(data).encode(errors="surrogateescape")).hexdigest()
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """All files, those behind links too: data often lie on another disk."""
+    entered: set[str] = set()
+    for where, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(where)
+        if real in entered:
+            folders.clear()  # a link to a folder above
+            continue
+        entered.add(real)
+        yield from (path for name in files if (path := Path(where, name)).is_file())
 
 
 def content_of(noun: Any, digests: Digests) -> str:

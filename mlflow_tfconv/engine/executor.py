@@ -22,7 +22,7 @@ from mlflow_tfconv.engine.parts import Parts, fingerprint_of, plain
 from mlflow_tfconv.engine.plan import Plan, changes, dataset_of, ingredients, source_of
 from mlflow_tfconv.engine.step import Step
 from mlflow_tfconv.engine.store import StepRecord, Store, StoredResult
-from mlflow_tfconv.errors import TfconvError
+from mlflow_tfconv.errors import StepError, TfconvError
 
 _LOGS_KEPT = 20
 
@@ -72,6 +72,7 @@ class Executor:
         Raises:
             TfconvError: A step failed; the results of those before it are kept.
         """
+        self.store.sweep()
         digests = Digests(self.store.root / "digests.json", verify=self.verify)
         try:
             for position, step in enumerate(self.plan.upto(upto)):
@@ -98,7 +99,9 @@ class Executor:
     def _why(self, step: Step[Any], made_of: Mapping[str, Any]) -> tuple[str, ...]:
         """What has changed since the step ran last under this profile."""
         before = self.store.records(self.plan.profile).get(step.name)
-        return () if before is None or not before.ingredients else changes(before.ingredients, made_of)
+        return (
+            () if before is None or not before.ingredients else changes(before.ingredients, made_of)
+        )
 
     def _execute(
         self, step: Step[Any], made_of: dict[str, Any], source: Any, digests: Digests
@@ -119,6 +122,9 @@ class Executor:
             seconds = time.monotonic() - begun
             self._record(step, record, status="failed", seconds=seconds, error=str(error))
             raise
+        except OSError as error:
+            # The disk is full, or the store is not to be written: what was there before is whole.
+            raise _unwritable(step.name, self.store.root, error) from error
 
     def _committed(
         self, step: Step[Any], mark: str, seconds: float, record: StepRecord, digests: Digests
@@ -129,7 +135,7 @@ class Executor:
 
     def _run_process(self, step: Step[Any], mark: str, source: Any, log: Path) -> None:
         work = self._work_folder(step, mark)
-        job_file = work.with_suffix(".job")
+        job_file = work.with_name(f"{work.name}.job")
         job_file.write_bytes(pickle.dumps(self._job(step, source, work)))
         failures: list[dict[str, Any]] = []
 
@@ -140,16 +146,18 @@ class Executor:
             else:
                 self.listener.handle(step.name, decode(data, work, self.store.root))
 
-        with log.open("wb") as output:
-            end = self.jobs.run(
-                "mlflow_tfconv.engine.child:run_step",
-                str(job_file),
-                log=output,
-                on_line=on_line,
-                environ={**self.environ(), "MLFLOW_TFCONV_STEP": step.name},
-                cwd=self.plan.root,
-            )
-        job_file.unlink()
+        try:
+            with log.open("ab") as output:
+                end = self.jobs.run(
+                    "mlflow_tfconv.engine.child:run_step",
+                    str(job_file),
+                    log=output,
+                    on_line=on_line,
+                    environ={**self.environ(), "MLFLOW_TFCONV_STEP": step.name},
+                    cwd=self.plan.root,
+                )
+        finally:
+            job_file.unlink()
         if failures:
             raise error_of_failure(step.name, failures[-1], log)
         if end.exit_code != 0:
@@ -187,3 +195,12 @@ class Executor:
         for old in sorted(logs.glob(f"{step}-*.log"))[:-_LOGS_KEPT]:
             old.unlink()
         return logs / f"{step}-{time.strftime('%Y%m%d-%H%M%S')}.log"
+
+
+def _unwritable(step: str, folder: Path, error: OSError) -> StepError:
+    return StepError(
+        f"{step} failed: its result could not be kept.",
+        received=error,
+        fix=f"Make room for {folder}, then run the same command: it goes on from here. "
+        "`mlflow recipes clean` frees earlier results.",
+    )

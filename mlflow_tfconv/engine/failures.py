@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import mlflow_tfconv.errors as errors
+from mlflow_tfconv.engine.codec import decode
 from mlflow_tfconv.engine.jobs import JobEnd
 
 _LOG_LINES = 12
+_MESSAGE_LINES = 20
 
 
 def error_of_failure(
@@ -17,18 +19,36 @@ def error_of_failure(
 ) -> errors.TfconvError:
     """The exception for a failure that the step's process described."""
     parts, frame = {**failure["parts"], "log": log}, failure["frame"]
-    parts["what"] = f"{step} failed: {parts['what']}"
-    if failure["kind"] is not None:
-        kind = getattr(errors, failure["kind"], errors.StepError)
-        return kind(**parts)
+    first, _, rest = f"{step} failed: {parts['what']}".partition("\n")
+    parts["what"] = "\n".join([first, *_place(frame), *_shortened(rest.splitlines())])
+    if failure["kind"] is None:
+        return errors.StepError(**parts) if frame is None else errors.UserCodeError(**parts)
+    kind = getattr(errors, failure["kind"], errors.StepError)
+    if "report" in parts:
+        parts["report"] = decode(parts["report"], Path())
+    return kind(**parts)
+
+
+def _place(frame: dict[str, Any] | None) -> list[str]:
+    """The line of the user's own code, right below the first line of what happened."""
     if frame is None:
-        return errors.StepError(**parts)
-    place = f"  {frame['file']}, line {frame['line']}, in {frame['function']}\n    {frame['code']}"
-    return errors.UserCodeError(**{**parts, "what": f"{parts['what']}\n{place}"})
+        return []
+    place = f"  {frame['file']}, line {frame['line']}, in {frame['function']}"
+    return [place, f"    {frame['code']}"] if frame["code"] else [place]
+
+
+def _shortened(lines: list[str]) -> list[str]:
+    if len(lines) <= _MESSAGE_LINES:
+        return lines
+    return [
+        *lines[:_MESSAGE_LINES],
+        f"  ... and {len(lines) - _MESSAGE_LINES} more lines in the log",
+    ]
 
 
 def error_of_end(step: str, end: JobEnd, log: Path) -> errors.StepCrashedError:
     """The exception for a process that died without saying why."""
+    log = end.server_log or log
     last = "\n".join(f"    {line}" for line in _last_lines(log))
     return errors.StepCrashedError(
         f"{step} died: {_how(end)}",
@@ -41,7 +61,7 @@ def error_of_end(step: str, end: JobEnd, log: Path) -> errors.StepCrashedError:
 def _how(end: JobEnd) -> str:
     if end.signal is None:
         return f"its process left with status {end.exit_code} without a result."
-    name = signal.Signals(end.signal).name
+    name = _name(end.signal)
     peak = f" It had used up to {end.peak_mb:,.0f} MB of memory." if end.peak_mb else ""
     if end.signal == signal.SIGKILL and end.killed_for_memory:
         return f"the kernel killed its process for lack of memory ({name}).{peak}"
@@ -52,6 +72,11 @@ def _how(end: JobEnd) -> str:
     return f"its process was ended by {name}.{peak}"
 
 
+def _name(number: int) -> str:
+    known = {int(one): one.name for one in signal.Signals}
+    return known.get(number, f"signal {number}")
+
+
 def _advice(end: JobEnd) -> str:
     if end.signal == signal.SIGKILL:
         return "Use a smaller batch_size, or a machine with more memory; the same command goes on from here."
@@ -59,6 +84,8 @@ def _advice(end: JobEnd) -> str:
         return "A library was built for another processor: `tfconv doctor` tells more."
     if end.signal is not None:
         return "The Python line it was at is in the log's last lines; `tfconv doctor` checks the libraries."
+    if end.server_log is not None:
+        return "The process that imports TensorFlow could not start: `tfconv doctor` tells more."
     return "Something called exit(); raise an exception instead."
 
 
@@ -67,4 +94,8 @@ def _last_lines(log: Path) -> list[str]:
         lines = log.read_text(errors="replace").splitlines()
     except OSError:
         return []
-    return [line for line in lines if line.strip()][-_LOG_LINES:]
+    told = [line for line in lines if line.strip()]
+    crashes = [n for n, line in enumerate(told) if line.startswith("Fatal Python error")]
+    # Below a crash stands where Python was, the innermost line first.
+    end = crashes[-1] + _LOG_LINES // 2 if crashes else len(told)
+    return told[:end][-_LOG_LINES:]

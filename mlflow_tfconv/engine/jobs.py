@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import select
@@ -10,8 +9,10 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +22,15 @@ from mlflow_tfconv.engine.forkserver import PACKET_BYTES
 
 PRELOAD = ("tensorflow", "keras")
 _GRACE_S = 3.0
+_HOME = Path(__file__).parents[2]
+_SERVE = """\
+import sys
+home = sys.argv.pop(1)
+if home not in sys.path:
+    sys.path.append(home)
+from mlflow_tfconv.engine.forkserver import main
+main()
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +42,14 @@ class JobEnd:
         signal: The signal, or None.
         peak_mb: Its largest resident memory in MB (10^6 bytes).
         killed_for_memory: Whether the kernel killed something for lack of memory meanwhile.
+        server_log: What the server wrote, when it was the server that died; None otherwise.
     """
 
     exit_code: int | None
     signal: int | None
     peak_mb: float
     killed_for_memory: bool
+    server_log: Path | None = None
 
 
 @dataclass(slots=True)
@@ -53,7 +65,7 @@ class JobServer:
     preload: tuple[str, ...] = PRELOAD
     _process: subprocess.Popen[bytes] | None = None
     _control: socket.socket | None = None
-    _numbers: itertools.count[int] = field(default_factory=itertools.count)
+    _rest: bytearray = field(default_factory=bytearray)
 
     def start(self) -> None:
         """Starts the server, which imports TensorFlow while the caller goes on; idempotent."""
@@ -61,7 +73,8 @@ class JobServer:
             return
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        command = [sys.executable, "-m", "mlflow_tfconv.engine.forkserver", str(theirs.fileno())]
+        # -P: a user's file in the current folder must not be taken for a module of TensorFlow's.
+        command = [sys.executable, "-P", "-c", _SERVE, str(_HOME), str(theirs.fileno())]
         with self.log.open("ab") as log, theirs:
             self._process = subprocess.Popen(
                 [*command, *self.preload],
@@ -94,21 +107,21 @@ class JobServer:
             cwd: Its working directory.
         """
         self.start()
-        reader, writer = os.pipe()
-        os.set_blocking(reader, False)
         request = {
-            "job": next(self._numbers),
             "target": target,
             "payload": payload,
             "environ": dict(environ or {}),
             "cwd": str(cwd or Path.cwd()),
-            "path": sys.path,
+            "path": [str(folder) for folder in sys.path],
         }
         deaths = _memory_deaths()
-        assert self._control is not None  # noqa: S101 (start() made it)
-        socket.send_fds(self._control, [json.dumps(request).encode()], [log.fileno(), writer])
-        os.close(writer)
+        reader, writer = os.pipe()
+        os.set_blocking(reader, False)
         try:
+            try:
+                self._send(request, log, writer)
+            finally:
+                os.close(writer)
             answer = self._follow(reader, on_line)
         finally:
             os.close(reader)
@@ -118,26 +131,75 @@ class JobServer:
             signal=os.WTERMSIG(status) if os.WIFSIGNALED(status) else None,
             peak_mb=answer["peak_kb"] * 1024 / 1e6,
             killed_for_memory=_memory_deaths() > deaths,
+            server_log=self.log if "server_died" in answer else None,
         )
+
+    def _send(self, request: Mapping[str, Any], log: BinaryIO, events: int) -> None:
+        """As a file, because a packet is limited and a request is not."""
+        assert self._control is not None  # noqa: S101 (start() made it)
+        with tempfile.TemporaryFile() as file:
+            file.write(json.dumps(request).encode())
+            file.flush()
+            # A server that is dead already is found out when its answer is read.
+            with suppress(BrokenPipeError, ConnectionResetError):
+                socket.send_fds(self._control, [b"job"], [file.fileno(), log.fileno(), events])
 
     def _follow(self, reader: int, on_line: Callable[[str], None]) -> dict[str, Any]:
         """Passes on what the job says until it has ended."""
         assert self._control is not None  # noqa: S101 (start() made it)
-        control = self._control
-        pid, rest, answer = None, b"", None
+        pid, answer = None, dict[str, Any]()
+        self._rest.clear()
+        # Not select(), which can't take the high descriptors of a busy notebook.
+        either = select.poll()
+        either.register(self._control, select.POLLIN)
+        either.register(reader, select.POLLIN)
         try:
-            while answer is None or "status" not in answer:
-                ready, _, _ = select.select([control.fileno(), reader], [], [])
-                if control.fileno() in ready:
-                    answer = _answer(control)
+            while "status" not in answer:
+                ready = [descriptor for descriptor, _ in either.poll()]
+                if self._control.fileno() in ready:
+                    answer = self._answer()
                     pid = answer.get("pid", pid)
-                rest = _pass_on_lines(reader, rest, on_line)
+                if not self._pass_on_lines(reader, on_line) and reader in ready:
+                    either.unregister(reader)
             return answer
         except BaseException:
             if pid is not None:
                 _end_group(pid)
             self.stop()
             raise
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._control is not None  # noqa: S101 (start() made it)
+        assert self._process is not None  # noqa: S101 (start() made it)
+        try:
+            data = self._control.recv(PACKET_BYTES)
+        except ConnectionResetError:
+            data = b""
+        if data:
+            answer: dict[str, Any] = json.loads(data)
+            return answer
+        # The server itself died and took the job along; the next job gets another server.
+        code = self._process.wait()
+        self.stop()
+        status = -code if code < 0 else code << 8
+        return {"status": status, "peak_kb": 0, "server_died": True}
+
+    def _pass_on_lines(self, reader: int, on_line: Callable[[str], None]) -> bool:
+        """Reads what is there; False when everybody has closed the other end."""
+        while True:
+            try:
+                data = os.read(reader, 1 << 16)
+            except BlockingIOError:
+                return True
+            if not data:
+                return False
+            if b"\n" not in data:
+                self._rest += data
+                continue
+            *lines, rest = bytes(self._rest + data).split(b"\n")
+            self._rest = bytearray(rest)
+            for line in lines:
+                on_line(line.decode(errors="replace"))
 
     def stop(self) -> None:
         """Ends the server and with it every job."""
@@ -162,34 +224,9 @@ class JobServer:
         self.stop()
 
 
-def _answer(control: socket.socket) -> dict[str, Any]:
-    data = control.recv(PACKET_BYTES)
-    if not data:
-        # The server itself died and took the job along.
-        return {"status": signal.SIGKILL, "peak_kb": 0}
-    answer: dict[str, Any] = json.loads(data)
-    return answer
-
-
 def _environment() -> dict[str, str]:
     """TensorFlow's INFO chatter off, unless the user wants it."""
     return {"TF_CPP_MIN_LOG_LEVEL": "1", **os.environ}
-
-
-def _pass_on_lines(reader: int, rest: bytes, on_line: Callable[[str], None]) -> bytes:
-    """Reads what is there; gives the unfinished last line."""
-    while True:
-        try:
-            data = os.read(reader, 1 << 16)
-        except BlockingIOError:
-            return rest
-        if not data:
-            # Everybody has closed it; select would call it ready for ever.
-            time.sleep(0.01)
-            return rest
-        *lines, rest = (rest + data).split(b"\n")
-        for line in lines:
-            on_line(line.decode())
 
 
 def _end_group(pid: int) -> None:
@@ -214,16 +251,26 @@ def _alive(pid: int) -> bool:
 
 def _memory_deaths() -> int:
     """How many processes of this control group the kernel has killed for lack of memory."""
-    for line in _own_memory_events():
-        name, _, count = line.partition(" ")
-        if name == "oom_kill":
-            return int(count)
+    for file in _memory_event_files():
+        with suppress(OSError):
+            words = file.read_text().split()
+            if "oom_kill" in words:
+                return int(words[words.index("oom_kill") + 1])
     return 0
 
 
-def _own_memory_events() -> list[str]:
+def _memory_event_files() -> Iterator[Path]:
+    """Where it may be counted: version 2 of control groups, version 1, the whole machine.
+
+    In a container the group's own path often is not mounted, but the group itself is, as the root.
+    """
     try:
-        group = Path("/proc/self/cgroup").read_text().rpartition("::")[2].strip()
-        return Path(f"/sys/fs/cgroup{group}/memory.events").read_text().splitlines()
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
     except OSError:
-        return []
+        lines = []
+    groups = {kinds: path for _, kinds, path in (line.split(":", 2) for line in lines)}
+    for path in (groups.get("", "/"), "/"):
+        yield Path(f"/sys/fs/cgroup{path}/memory.events")
+    for path in (groups.get("memory", "/"), "/"):
+        yield Path(f"/sys/fs/cgroup/memory{path}/memory.oom_control")
+    yield Path("/proc/vmstat")

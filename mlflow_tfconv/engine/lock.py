@@ -9,8 +9,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TextIO
 
 from mlflow_tfconv.errors import BusyError
+
+_NAME = "lock"
+_PATIENCE_S = 0.3
 
 
 @contextmanager
@@ -21,25 +25,57 @@ def only_run(state: Path) -> Iterator[None]:
         BusyError: Another process holds it.
     """
     state.mkdir(parents=True, exist_ok=True)
-    path = state / "lock"
+    path = state / _NAME
     with path.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not _taken(file, _PATIENCE_S):
             raise BusyError(
                 "Another run of this recipe is under way.",
                 received=_holder(path),
                 fix=f"Wait for it or stop it. The results are in {state}.",
-            ) from error
+            )
         file.truncate(0)
-        file.write(json.dumps({"pid": os.getpid(), "since": time.strftime("%F %T")}))
+        now = {"pid": os.getpid(), "since": time.strftime("%F %T"), "since_s": time.time()}
+        file.write(json.dumps(now))
         file.flush()
         yield
 
 
+def running_since(state: Path) -> float | None:
+    """Since when a run is under way, in seconds since the epoch; None when there is none."""
+    path = state / _NAME
+    if not path.is_file():
+        return None
+    with path.open() as file:
+        if _taken(file, 0):
+            return None
+    try:
+        return float(_read(path)["since_s"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return time.time()  # it has just begun
+
+
+def _taken(file: TextIO, patience_s: float) -> bool:
+    """Takes the lock if it is free; one who only looks holds it for a moment."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.02)
+        else:
+            return True
+
+
+def _read(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
 def _holder(path: Path) -> str | None:
     try:
-        holder = json.loads(path.read_text())
-    except (OSError, ValueError):
+        holder = _read(path)
+        return f"process {holder['pid']}, since {holder['since']}"
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    return f"process {holder['pid']}, since {holder['since']}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mlflow_tfconv.engine.digests import Digests
+from mlflow_tfconv.engine.lock import running_since
 from mlflow_tfconv.engine.plan import Plan, fingerprint
 from mlflow_tfconv.engine.store import StepRecord, Store, StoredResult
 
@@ -57,14 +59,19 @@ def step_views(plan: Plan, store: Store) -> tuple[StepView, ...]:
     """The state of every step as things are on disk now."""
     digests = Digests(store.root / "digests.json")
     records, done = store.records(plan.profile), dict[str, StoredResult]()
-    views = []
+    since, views = running_since(store.root), []
     for position, step in enumerate(plan.steps):
         known = len(done) == position
         mark = fingerprint(step, plan, done, digests) if known else ""
         result = store.lookup(step.name, mark, digests) if known else None
         if result is not None:
             done[step.name] = result
-        views.append(_view(step.name, result, records.get(step.name)))
+        record = records.get(step.name)
+        if record is not None and record.status == "running":
+            # A record alone doesn't know that its run was killed; the lock does.
+            alive = since is not None and record.started_s >= since
+            record = record if alive else dataclasses.replace(record, status="interrupted")
+        views.append(_view(step.name, result, record))
     digests.save()
     return tuple(views)
 
@@ -85,10 +92,7 @@ def _view(name: str, result: StoredResult | None, record: StepRecord | None) -> 
     if record.status == "interrupted":
         return StepView(name=name, state="stale", label=f"interrupted {when}", takes=takes)
     if record.status == "running":
-        # Whether it still runs is known by the lock; without one it was killed.
-        return StepView(
-            name=name, state="running", label=f"started {when}, not finished", takes=takes
-        )
+        return StepView(name=name, state="running", label=f"running, started {when}", takes=takes)
     return StepView(name=name, state="stale", label=f"out of date (last run {when})", takes=takes)
 
 

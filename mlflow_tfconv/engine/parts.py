@@ -14,13 +14,18 @@ from typing import Any
 
 def plain(value: Any) -> Any:
     """A value as JSON gives it back: tuples are lists, what JSON can't hold is text."""
-    return json.loads(json.dumps(value, default=str))
+    return json.loads(json.dumps(value, default=_as_json))
 
 
 def fingerprint_of(ingredients: Mapping[str, Any]) -> str:
     """A short digest of plain values (dataclasses and paths are written as text)."""
-    text = json.dumps(ingredients, sort_keys=True, default=str, separators=(",", ":"))
+    text = json.dumps(ingredients, sort_keys=True, default=_as_json, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def _as_json(value: Any) -> Any:
+    """A set has another order in every process."""
+    return sorted(map(str, value)) if isinstance(value, set | frozenset) else str(value)
 
 
 @dataclass(frozen=True, slots=True)

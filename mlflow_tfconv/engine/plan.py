@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mlflow_tfconv.artifacts import Dataset
+from mlflow_tfconv.engine.codec import encode
 from mlflow_tfconv.engine.digests import Digests
 from mlflow_tfconv.engine.parts import fingerprint_of
 from mlflow_tfconv.engine.step import Step, StepContext
@@ -115,8 +118,6 @@ def _feeds(name: str, done: Mapping[str, StoredResult]) -> bool:
 
 def _with_own(kind: type, root: Path, code: list[Path]) -> list[Path]:
     """A user's own step class is user code too."""
-    import sys
-
     file = getattr(sys.modules.get(kind.__module__), "__file__", None)
     if kind.__module__.startswith("mlflow_tfconv.") or file is None:
         return code
@@ -128,7 +129,8 @@ def _absolute(path: Path, root: Path) -> Path:
 
 
 def _relative(path: Path, root: Path) -> str:
-    return str(path.relative_to(root) if path.is_relative_to(root) else path)
+    """From the recipe's folder, so that what is beside it may move along."""
+    return os.path.relpath(path, root)
 
 
 def _version(distribution: str) -> str | None:
@@ -138,8 +140,8 @@ def _version(distribution: str) -> str | None:
         return None
 
 
-def _read(context: StepContext, name: str) -> str:
-    """A field of the context, or `settings.<key>`."""
+def _read(context: StepContext, name: str) -> Any:
+    """A field of the context, or `settings.<key>`, as plain values."""
     field, _, key = name.partition(".")
     value = getattr(context, field)
-    return str(value.get(key) if key else value)
+    return encode(value.get(key) if key else value, context.recipe_root or Path())

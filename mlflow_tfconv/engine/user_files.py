@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import os
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
+# Not the whole prefix of the system's Python: /usr may well hold somebody's recipe.
+_LIBRARIES = ("stdlib", "platstdlib", "purelib", "platlib")
 _NOT_OURS = tuple(
     {
-        *(str(Path(path).resolve()) for path in sysconfig.get_paths().values()),
-        *(str(Path(path).resolve()) for path in (sys.prefix, sys.base_prefix)),
+        *(str(Path(sysconfig.get_path(kind)).resolve()) for kind in _LIBRARIES),
+        *([str(Path(sys.prefix).resolve())] if sys.prefix != sys.base_prefix else []),
+        str(Path(__file__).resolve().parents[1]),
     }
 )
-_SYSTEM = ("/usr", "/etc", "/proc", "/sys", "/dev", "/run", "/var/lib", "/var/cache", "/lib")
+_LIBRARY_FOLDERS = ("/site-packages/", "/dist-packages/")
+_SYSTEM = ("/usr", "/etc", "/proc", "/sys", "/dev", "/var/lib", "/var/cache", "/lib", "/lib64")
+_IMPORTER = "<frozen importlib"
 
 
 def code_files(entry: Path, search: Iterable[Path]) -> tuple[Path, ...]:
@@ -30,7 +38,8 @@ def code_files(entry: Path, search: Iterable[Path]) -> tuple[Path, ...]:
         entry: A Python file.
         search: Folders that imports of the user's code are looked up in, besides `sys.path`.
     """
-    paths = [str(folder) for folder in search] + sys.path
+    importlib.invalidate_caches()  # a notebook goes on while files are made
+    paths = [*(str(folder) for folder in search), *(str(folder) for folder in sys.path)]
     found: dict[Path, None] = {}
     waiting = [entry]
     while waiting:
@@ -43,35 +52,30 @@ def code_files(entry: Path, search: Iterable[Path]) -> tuple[Path, ...]:
 
 
 def _imported_files(file: Path, paths: list[str]) -> Iterator[Path]:
+    # What makes its folder a package runs before the file itself.
+    yield file.parent / "__init__.py"
     try:
         tree = ast.parse(file.read_bytes())
-    except SyntaxError:
+    except (SyntaxError, ValueError):
         return
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            for alias in node.names:
+                yield from _module_files(alias.name, [str(file.parent), *paths])
         elif isinstance(node, ast.ImportFrom):
-            base = _absolute(node, file)
-            names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        for name in names:
-            yield from _module_files(name, [str(file.parent), *paths])
+            where = [_package(file, node.level)] if node.level else [str(file.parent), *paths]
+            for alias in node.names:
+                name = ".".join(filter(None, [node.module, alias.name]))
+                yield from _module_files(name, where)
 
 
-def _absolute(node: ast.ImportFrom, file: Path) -> str:
-    """The imported module's name; `from . import x` is looked up from the file's own package."""
-    if not node.level:
-        return node.module or ""
-    package = file.parent
-    for _ in range(node.level - 1):
-        package = package.parent
-    return ".".join(filter(None, [package.name, node.module]))
+def _package(file: Path, level: int) -> str:
+    """The folder that `from . import x` (level 1), `from .. import x` (level 2) looks in."""
+    return str(file.parents[level - 1])
 
 
-def _module_files(name: str, paths: list[str]) -> Iterator[Path]:
+def _module_files(name: str, where: Any) -> Iterator[Path]:
     """The files of a dotted name: each package on the way and the module itself."""
-    where: Any = [*paths, *(str(Path(path).parent) for path in paths[:1])]
     for part in name.split("."):
         spec = PathFinder.find_spec(part, where) if part else None
         if spec is None:
@@ -84,39 +88,84 @@ def _module_files(name: str, paths: list[str]) -> Iterator[Path]:
 
 
 def is_installed(path: Path) -> bool:
-    """Whether a file belongs to Python, to an installed distribution or to the system."""
+    """Whether a file belongs to Python, to an installed distribution or to this package."""
     text = str(path.resolve())
-    return any(text.startswith(f"{root}/") for root in _NOT_OURS) or text.startswith(
-        str(Path(__file__).resolve().parents[1])
+    return text.startswith(tuple(f"{root}/" for root in _NOT_OURS)) or any(
+        folder in text for folder in _LIBRARY_FOLDERS
     )
 
 
-def watch_opened_files(root: Path, ignored: Iterable[Path]) -> set[str]:
-    """From now on collects the files that Python code of this process opens for reading.
+def loaded_modules() -> set[str]:
+    """The files of the user's modules that this process has imported, in whatever way."""
+    files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+    python = {file for file in files if isinstance(file, str) and file.endswith(".py")}
+    return {file for file in python if Path(file).is_file() and not is_installed(Path(file))}
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a process has opened so far that may be a user's data; grows while it runs.
+
+    Attributes:
+        files: Files that were opened for reading.
+        folders: Folders whose entries were listed.
+    """
+
+    files: set[str] = field(default_factory=set)
+    folders: set[str] = field(default_factory=set)
+
+    def existing_files(self) -> set[str]:
+        """Those that are there still, and belong to no library."""
+        return {p for p in self.files if Path(p).is_file() and not is_installed(Path(p))}
+
+    def existing_folders(self) -> set[str]:
+        """Those that are there still, and belong to no library."""
+        return {p for p in self.folders if Path(p).is_dir() and not is_installed(Path(p))}
+
+
+def watch_opened_files(root: Path, ignored: Iterable[Path]) -> Opened:
+    """From now on collects what Python code of this process opens for reading and lists.
 
     Only what may be a user's data is kept: all below `root`, elsewhere nothing of the system's or
     of Python's, and nothing below the folders in `ignored`. A hook can't be taken away again, so
     this is for a process of its own. Libraries that open files in C (HDF5, TensorFlow's own
     readers) are not seen.
     """
-    seen: set[str] = set()
+    opened = Opened()
+    may_be_data = _data_filter(root, ignored)
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open":
+            path, _, flags = arguments
+            # Not what is opened for writing. An integer is a descriptor, opened before.
+            if not flags & (os.O_WRONLY | os.O_RDWR) and not isinstance(path, int):
+                full = os.path.abspath(os.fsdecode(path))  # noqa: PTH100 (links stay as they are)
+                if not full.endswith(".pyc") and may_be_data(full):
+                    opened.files.add(full)
+        elif event in ("os.listdir", "os.scandir") and not isinstance(arguments[0], int):
+            full = os.path.abspath(os.fsdecode(arguments[0] or "."))  # noqa: PTH100 (as above)
+            if may_be_data(f"{full}/") and not _is_import():
+                opened.folders.add(full)
+
+    sys.addaudithook(hook)
+    return opened
+
+
+def _data_filter(root: Path, ignored: Iterable[Path]) -> Callable[[str], bool]:
+    """Tells whether a path may be a user's data."""
     ours = f"{root}/"
     never = tuple(f"{folder}/" for folder in (*ignored, *_NOT_OURS))
     foreign = tuple(f"{folder}/" for folder in (*_SYSTEM, tempfile.gettempdir()))
-    hidden = f"{Path.home()}/."
+    hidden = os.path.expanduser("~/.")  # noqa: PTH111 (Path.home() fails for a user without one)
 
-    def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        if event != "open" or not isinstance(arguments[0], str | bytes):
-            return
-        path, mode = arguments[0], arguments[1]
-        text = path.decode(errors="surrogateescape") if isinstance(path, bytes) else path
-        if mode is not None and ("r" not in mode or "+" in mode):
-            return
-        full = text if text.startswith("/") else f"{Path.cwd()}/{text}"
-        if full.endswith(".pyc") or full.startswith(never):
-            return
-        if full.startswith(ours) or not full.startswith((*foreign, hidden)):
-            seen.add(full)
+    def may_be_data(full: str) -> bool:
+        if full.startswith(never) or "/.git/" in full:
+            return False
+        return full.startswith(ours) or not full.startswith((*foreign, hidden))
 
-    sys.addaudithook(hook)
-    return seen
+    return may_be_data
+
+
+def _is_import() -> bool:
+    """Whether Python lists a folder to find a module in it."""
+    return sys._getframe(2).f_code.co_filename.startswith(_IMPORTER)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import importlib
 import os
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +35,7 @@ class WriteStep(Step[WriteConfig]):
     def run(self, source: Any, workdir: Path, context: StepContext = StepContext()) -> StepResult:
         text = self.config.text
         if self.config.read:
-            text = (context.recipe_root / self.config.read).read_text()
+            text = _read(self.config.read, context.recipe_root)
         (workdir / "manifest.json").write_text(text)
         context.emit(Metric(name="length", value=len(text)))
         dataset = Dataset(manifest=workdir / "manifest.json", digest=text, counts={"train": 1})
@@ -41,6 +43,16 @@ class WriteStep(Step[WriteConfig]):
 
     def inputs(self) -> tuple[Path, ...]:
         return ()
+
+
+def _read(what: str, root: Path) -> str:
+    """A file, all files of a pattern, or what a module of the recipe says."""
+    if "*" in what:
+        return "".join(file.read_text() for file in sorted(root.glob(what)))
+    if "." not in what:
+        sys.path.insert(0, str(root / "steps"))
+        return importlib.import_module(what).TEXT
+    return (root / what).read_text()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +92,8 @@ def _fail(how: str, context: StepContext, workdir: Path) -> None:
         os._exit(3)
     if how == "sleep":
         time.sleep(60)
+    if how == "nonsense":
+        context.emit("a word")
     if how == "ours":
         raise DataError("the shard is cut", received="12 bytes", expected="16", fix="copy it again")
     if how == "theirs":

@@ -53,3 +53,14 @@ def test_a_damaged_memory_is_forgotten(tmp_path):
     (tmp_path / "memory.json").write_text("{half")
     (tmp_path / "a").write_text("x")
     assert Digests(tmp_path / "memory.json").of(tmp_path / "a")
+
+
+def test_a_folder_includes_what_links_in_it_lead_to(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "a").write_text("1")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "link").symlink_to(tmp_path / "disk")
+    (tmp_path / "data" / "loop").symlink_to(tmp_path / "data")
+    first = Digests().of(tmp_path / "data")
+    (tmp_path / "disk" / "a").write_text("2")
+    assert Digests().of(tmp_path / "data") != first

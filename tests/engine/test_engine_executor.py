@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from mlflow_tfconv.engine.store import Store
-from mlflow_tfconv.errors import DataError, StepCrashedError, UserCodeError
+from mlflow_tfconv.errors import DataError, StepCrashedError, StepError, UserCodeError
 
 
 def test_results_travel_and_carry_their_events(run, ear, tmp_path):
@@ -163,3 +163,48 @@ def test_ctrl_c_ends_the_steps_process_too(run, ear, tmp_path):
     assert len(pids) == 2  # the server and the step
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
     assert Store(tmp_path / "state").records("local")["train"].status == "interrupted"
+
+
+def test_a_file_added_to_a_folder_that_user_code_listed_counts(run, ear, root):
+    (root / "data").mkdir()
+    (root / "data" / "a.txt").write_text("one")
+    run(read="data/*.txt")
+    run(read="data/*.txt")
+    (root / "data" / "b.txt").write_text("two")
+    done = run(read="data/*.txt")
+    assert done["ingest"].output.digest == "onetwo"
+    assert ear.started == ["ingest", "train", "ingest", "train"]
+
+
+def test_a_module_that_is_imported_by_a_computed_name_counts(run, ear, root):
+    (root / "steps" / "hidden.py").write_text("TEXT = 'one'\n")
+    run(read="hidden")
+    run(read="hidden")
+    (root / "steps" / "hidden.py").write_text("TEXT = 'two'\n")
+    assert run(read="hidden")["ingest"].output.digest == "two"
+    assert ear.started == ["ingest", "train", "ingest", "train"]
+
+
+def test_an_event_that_is_none_is_refused_in_the_step(run):
+    with pytest.raises(StepError, match="no event"):
+        run(fail="nonsense")
+
+
+def test_a_device_option_counts():
+    from sample_steps import WriteConfig, WriteStep
+
+    from mlflow_tfconv.device import Device, DeviceOptions
+    from mlflow_tfconv.engine.digests import Digests
+    from mlflow_tfconv.engine.plan import Plan, fingerprint
+    from mlflow_tfconv.engine.step import StepContext
+
+    class OnDevice(WriteStep):
+        reads = ("device",)
+
+    marks = set()
+    for threads in (1, 2):
+        device = Device(options=DeviceOptions(intra_op_threads=threads))
+        steps = (OnDevice(WriteConfig()),)
+        plan = Plan(root=Path("/no"), profile="p", steps=steps, context=StepContext(device=device))
+        marks.add(fingerprint(steps[0], plan, {}, Digests()))
+    assert len(marks) == 2

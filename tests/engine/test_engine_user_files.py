@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_tfconv.engine.user_files import code_files
+from mlflow_tfconv.engine.user_files import code_files, is_installed
 
 
 @pytest.fixture
@@ -58,7 +58,8 @@ seen = watch_opened_files(root, (root / "private",))
 (root / "data.txt").read_text(); (root / "private" / "p.txt").read_text()
 (root / "out.txt").write_text("x"); Path("/etc/hostname").exists() and Path("/etc/hostname").read_text()
 import csv
-print(sorted(seen))
+import os; os.listdir(root)
+print(sorted(seen.files), sorted(seen.folders))
 """
     (tmp_path / "private").mkdir()
     (tmp_path / "private" / "p.txt").write_text("p")
@@ -66,4 +67,25 @@ print(sorted(seen))
     run = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=Path.cwd()
     )
-    assert run.stdout.strip() == str([f"{tmp_path}/data.txt"])
+    assert run.stdout.strip() == f"{[f'{tmp_path}/data.txt']} {[str(tmp_path)]}"
+
+
+def test_relative_imports_are_found_from_the_files_own_folder(tmp_path):
+    deep = tmp_path / "a" / "b" / "c"
+    deep.mkdir(parents=True)
+    for folder in (deep, deep.parent, deep.parent.parent):
+        (folder / "__init__.py").write_text("")
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "near.py").write_text("")  # another package of the same name
+    (deep / "d.py").write_text("from . import near\nfrom ..x import y\nfrom ... import z\n")
+    for file in (deep / "near.py", deep.parent / "x.py", deep.parent.parent / "z.py"):
+        file.write_text("")
+    found = {p.relative_to(tmp_path).as_posix() for p in code_files(deep / "d.py", (tmp_path,))}
+    assert {"a/b/c/near.py", "a/b/x.py", "a/z.py", "a/b/c/__init__.py"} <= found
+    assert "c/near.py" not in found
+
+
+def test_a_recipe_below_the_systems_prefix_is_the_users(monkeypatch):
+    assert not is_installed(Path("/usr/src/app/steps/train.py"))
+    assert is_installed(Path("/usr/lib/python3/dist-packages/yaml/__init__.py"))
+    assert is_installed(Path(subprocess.__file__))
