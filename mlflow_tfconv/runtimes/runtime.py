@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -76,10 +77,15 @@ def predicted(
         shapes = ", ".join(f"{name}: {array.dtype} {array.shape}" for name, array in batch.items())
         raise ConversionError(
             "The model can't be run on these samples.",
-            received=f"{runtime.path} with {shapes}; {type(error).__name__}: {str(error)[:500]}",
+            received=f"{runtime.path} with {shapes}; {type(error).__name__}: {_in_one_line(error)}",
             fix="Give samples like those the model was trained on: of the same shape, and numbers "
             "such as words or classes within the range that it knows.",
         ) from error
+
+
+def _in_one_line(error: Exception) -> str:
+    """The first words of an error, without the colours of a terminal."""
+    return " ".join(re.sub(r"\x1b\[\d*m", "", str(error)).split())[:300]
 
 
 def open_runtime(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -93,12 +93,14 @@ class BenchmarkReport:
         """
         quality = self._quality(primary)
         shown = [c for c in (*quality, *_COLUMNS) if any(c[1] in row.metrics for row in self.rows)]
+        shared = self._shared_notes()
         rows = tuple(
-            (row.run_name, *(_cell(row, name, form) for _, name, form in shown), _remarks(row))
+            (row.run_name, *(_cell(row, name, f) for _, name, f in shown), _remarks(row, shared))
             for row in self.rows
         )
         columns = ("variant", *(title for title, _, _ in shown), "notes")
-        return Table(columns=columns, rows=rows, caption=self._caption())
+        caption = ". ".join([self._caption(), *(f"Each {note}" for note in shared)])
+        return Table(columns=columns, rows=rows, caption=caption)
 
     def _quality(self, primary: str | None) -> list[tuple[str, str, str]]:
         names = [n for n in self._names() if n.startswith("quality/") and not n.endswith("_drop")]
@@ -116,6 +118,13 @@ class BenchmarkReport:
         }
         return sorted(found, key=lambda name: groups.get(name, len(_ORDER)))
 
+    def _shared_notes(self) -> list[str]:
+        """What is true of all that were measured: said once, it leaves room for the numbers."""
+        measured = [row.notes for row in self.rows if not row.failure]
+        if len(measured) < 2:
+            return []
+        return [note for note in measured[0] if all(note in notes for notes in measured)]
+
     def _caption(self) -> str:
         machine = self.environment.get("machine", {})
         return f"On {self.environment.get('device', '?')}: {machine.get('processor', '?')}"
@@ -126,7 +135,7 @@ def _cell(row: VariantReport, name: str, form: str) -> str:
     return "" if value is None else form.format(value)
 
 
-def _remarks(row: VariantReport) -> str:
+def _remarks(row: VariantReport, shared: Sequence[str]) -> str:
     failed = [f"failed: {row.failure.splitlines()[0]}"] if row.failure else []
-    short = [note.partition(", because")[0] for note in row.notes]
+    short = [note.partition(", because")[0] for note in row.notes if note not in shared]
     return "; ".join([*failed, *short])

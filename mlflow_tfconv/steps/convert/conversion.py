@@ -157,6 +157,15 @@ def _keep_examples(batches: Sequence[Batch], path: Path) -> None:
 
 
 def _disagreement(name: str, report: ParityReport) -> ParityError:
+    if not report.examples:  # it can't be run, or gives something else altogether
+        return ParityError(
+            f"The {name} that was written can't stand for its source: {report.problem}.",
+            received=f"{report.reference}",
+            expected="a file that gives the source's outputs, in their names, types and shapes",
+            fix="Try another `opset`, or leave this format out of `formats`. Inputs of unknown rank "
+            "have to get a shape before the model is saved.",
+            report=report,
+        )
     return ParityError(
         f"The {name} that was written disagrees with its source: {report.problem}.",
         received=f"largest difference {report.max_abs_error:.3g} on {report.examples} examples "

@@ -49,3 +49,12 @@ def test_the_table_shows_what_was_measured_and_short_remarks() -> None:
 
 def test_names_in_html_are_text() -> None:
     assert "<td>&lt;bad&gt;/onnx</td>" in REPORT.to_html()
+
+
+def test_what_is_true_of_all_is_said_once() -> None:
+    notes = ("was timed with made-up inputs",)
+    rows = [VariantReport(run_name=f"{name}/onnx", notes=notes) for name in "ab"]
+    failed = VariantReport(run_name="c/onnx", failure="It crashed.")
+    table = BenchmarkReport(Reports(rows=(*rows, failed))).table()
+    assert [row[-1] for row in table.rows] == ["", "", "failed: It crashed."]
+    assert table.caption.endswith(". Each was timed with made-up inputs")
