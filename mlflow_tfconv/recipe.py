@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-import tempfile
 import webbrowser
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from rich.console import Console
 
 from mlflow_tfconv.config.recipe_config import ResolvedRecipe, read_recipe
 from mlflow_tfconv.config.template import suggestion
+from mlflow_tfconv.engine.atomic import write_text
 from mlflow_tfconv.engine.card_html import card_html, overview_html
 from mlflow_tfconv.engine.card_text import card_text
 from mlflow_tfconv.engine.lock import only_run
@@ -72,11 +72,11 @@ class Recipe:
         title = f"{self.root.name} ({self.profile})"
         if step is None:
             views = step_views(recipe.plan, self.store)
-            self._show(overview_html(views, title), overview_text(views, title))
+            self._show("steps", overview_html(views, title), overview_text(views, title))
             return
         card = self._result(recipe, step).card
         name = f"{step} of {title}"
-        self._show(card_html(card, name), card_text(card, name))
+        self._show(step, card_html(card, name), card_text(card, name))
 
     def clean(self, step: str | None = None) -> None:
         """Frees the stored results of a step, or of all, under every profile."""
@@ -131,14 +131,14 @@ class Recipe:
                 fix=suggestion(step, names),
             )
 
-    def _show(self, html: str, text: Any) -> None:
+    def _show(self, page: str, html: str, text: Any) -> None:
         if "ipykernel" in sys.modules:
             from IPython.display import HTML, display
 
             display(HTML(html))
             return
-        file = Path(tempfile.gettempdir()) / f"tfconv-{self.root.name}-{os.getpid()}.html"
-        file.write_text(html, encoding="utf-8")
+        file = self.store.root / "pages" / f"{self.profile}-{page}.html"
+        write_text(file, html)
         console = Console()
         console.print(text)
         console.print(f"As a page: {file}", highlight=False, soft_wrap=True)

@@ -68,7 +68,9 @@ class RecipeFolder:
     def environ(self) -> dict[str, str]:
         state = self.home / "state"
         own = {"HOME": str(self.home), "MLFLOW_RECIPES_EXECUTION_DIRECTORY": str(state)}
-        return {**os.environ, **own, "COLUMNS": "200", "TERM": "dumb"}
+        # Tests of the tracking room leave MLflow's own settings in this process.
+        rest = {name: v for name, v in os.environ.items() if not name.startswith("MLFLOW_")}
+        return {**rest, **own, "COLUMNS": "200", "TERM": "dumb"}
 
     def command(self, *words: str) -> list[str]:
         return [sys.executable, "-m", "mlflow", "recipes", *words]

@@ -6,13 +6,16 @@ import json
 import re
 import sqlite3
 import subprocess
+import sys
 import time
+from functools import cache
 from pathlib import Path
 
 import pytest
 from recipe_folder import RecipeFolder
 
 pytestmark = pytest.mark.mlflow
+STEPS = ("ingest", "train", "convert", "compress", "benchmark", "register")
 VARIANTS = {
     "base/keras",
     "base/saved_model",
@@ -38,6 +41,7 @@ def database(run, digits):
     connection.close()
 
 
+@cache
 def report(digits: RecipeFolder) -> dict[str, dict[str, float]]:
     found = digits.mlflow("get-artifact", "-p", "local", "-a", "benchmark_report")
     assert found.returncode == 0, found.stderr
@@ -111,9 +115,7 @@ out = model.predict({"image": np.zeros((2, 8, 8, 1), "float32")})
 print(np.asarray(out["digit"]).shape)
 """
     uri = f"sqlite:///{digits.root}/metadata/mlflow.db"
-    python = digits.command()[0]
-    done = subprocess.run([python, "-c", code, uri], capture_output=True, text=True, check=False)
-    assert "(2, 10)" in done.stdout, done.stderr
+    assert "(2, 10)" in python(digits, f"import sys; sys.argv = ['', {uri!r}]\n{code}")
 
 
 def test_running_again_starts_nothing(run, digits):
@@ -126,24 +128,41 @@ def test_running_again_starts_nothing(run, digits):
 
 
 def test_inspect_shows_the_steps_and_their_cards(run, digits):
-    whole = digits.mlflow("inspect", "-p", "local").stdout
-    assert whole.count("done, took") == 6
-    for step in ("ingest", "train", "convert", "compress", "benchmark", "register"):
-        card = digits.mlflow("inspect", "-p", "local", "-s", step)
-        assert card.returncode == 0, card.stderr
-        page = Path(re.search(r"As a page: (.*\.html)", card.stdout)[1]).read_text()
-        assert "<h1>" in page
-        if step in ("ingest", "train", "benchmark"):
-            assert "data:image/png;base64," in page
+    assert digits.mlflow("inspect", "-p", "local").stdout.count("done, took") == 6
+    code = "\n".join(
+        ["from mlflow_tfconv import Recipe", "recipe = Recipe()"]
+        + [f"recipe.inspect({step!r})" for step in STEPS]
+    )
+    shown = python(digits, code)
+    for step in STEPS:
+        assert f"{step} of digits (local)" in shown
+    pages = [Path(page).read_text() for page in re.findall(r"As a page: (.*\.html)", shown)]
+    assert len(pages) == 6
+    assert sum("data:image/png;base64," in page for page in pages) >= 3
 
 
 def test_artifacts_have_locations(run, digits):
-    for name in ("dataset", "model", "saved_model", "onnx_model"):
-        path = digits.mlflow("get-artifact", "-p", "local", "-a", name).stdout.strip()
-        assert Path(path).exists(), name
-    for name, start in (("run", "runs:/"), ("registered_model_version", "models:/digits/1")):
-        found = digits.mlflow("get-artifact", "-p", "local", "-a", name).stdout
-        assert found.startswith(start)
+    names = ("dataset", "model", "saved_model", "onnx_model", "run", "registered_model_version")
+    calls = "\n".join(f"print(recipe.artifact_location({name!r}))" for name in names)
+    shown = python(digits, f"from mlflow_tfconv import Recipe\nrecipe = Recipe()\n{calls}")
+    *paths, parent, version = shown.splitlines()
+    assert all(Path(path).exists() for path in paths)
+    assert parent.startswith("runs:/")
+    assert version == "models:/digits/1"
+
+
+def python(digits: RecipeFolder, code: str) -> str:
+    """What code prints that runs in the recipe's folder."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=digits.root,
+        env=digits.environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_artifacts_are_objects_to_work_with(run, digits):
@@ -158,22 +177,13 @@ print(len(frame), "latency/p50_ms" in frame.columns)
 print(len(recipe.get_artifact("variants")), recipe.get_artifact("onnx_model").name)
 print(recipe.get_artifact("run").info.status, recipe.get_artifact("registered_model_version").version)
 """
-    python = digits.command()[0]
-    done = subprocess.run(
-        [python, "-c", code],
-        cwd=digits.root,
-        env=digits.environ,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.stdout.splitlines() == [
+    assert python(digits, code).splitlines() == [
         "(64, 8, 8, 1) int64",
         "(64, 10)",
         "7 True",
         "7 model.onnx",
         "FINISHED 1",
-    ], done.stderr
+    ]
 
 
 def test_a_gate_that_none_passes_registers_nothing_and_says_why(run, digits):

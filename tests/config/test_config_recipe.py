@@ -63,7 +63,7 @@ def test_a_mistake_is_told_with_file_line_key_and_a_way_out(root, old, new, plac
 def test_the_line_of_a_mistake_is_named(root):
     change(root, "batch_size: 64", "batchsize: 64")
     line = (root / "recipe.yaml").read_text().splitlines().index("    batchsize: 64") + 1
-    with pytest.raises(ConfigError, match=f"recipe.yaml, line {line}: steps.train.batchsize"):
+    with pytest.raises(ConfigError, match=rf"recipe\.yaml, line {line}: steps\.train\.batchsize"):
         read_recipe(root, "local")
 
 
