@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from mlflow_tfconv.config.metric_names import check_gate, checked_metrics
 from mlflow_tfconv.config.preflight import check_user_code, user_step_class
 from mlflow_tfconv.config.template import RecipeText, dotted, read_recipe_text, suggestion
 from mlflow_tfconv.config.validation import validate
@@ -85,7 +86,8 @@ class RecipeConfig:
     Attributes:
         recipe: The kind and version of recipe.
         steps: What is done.
-        primary_metric: The quality metric that decides where one has to.
+        primary_metric: The quality metric that decides where one has to; by default accuracy, or
+            the first of `metrics`.
         device: Where models compute: "cpu", "cuda:0", "cuda:0,1" or "tensorrt:0".
         device_options: Limits of the device.
         metrics: What `quality/...` is measured; by default what suits the labels.
@@ -145,7 +147,9 @@ def read_recipe(root: Path, profile: str) -> ResolvedRecipe:
         _step(name, config, own.get(name), text, root) for name in ROOMS if name in sections
     )
     check_user_code(root, steps, config.metrics)
+    config = checked_metrics(config, text.place, primary_is_given="primary_metric" in data)
     _check_start(steps)
+    check_gate(config, steps, text.place)
     context = _context(config, steps, root, text)
     plan = Plan(root=root, profile=profile, steps=steps, context=context)
     return ResolvedRecipe(root=root, profile=profile, config=config, plan=plan, data=data)

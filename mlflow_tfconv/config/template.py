@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import traceback
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jinja2
-import yaml
 
+from mlflow_tfconv.config.yaml_text import Location, dotted, parse_yaml
 from mlflow_tfconv.errors import ConfigError
 
-Location = tuple[str | int, ...]
+__all__ = [
+    "Location",
+    "RecipeText",
+    "available_profiles",
+    "dotted",
+    "read_recipe_text",
+    "suggestion",
+]
+RECIPE_FILE = "recipe.yaml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,14 +94,19 @@ def _read_profile(
 
 def _read_file(path: Path, root: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
         raise ConfigError(
             f"{path.name} is missing in {root}.",
             fix="Run this in a recipe's folder; `mlflow recipes init` makes one.",
         ) from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not UTF-8 text.", received=str(error)) from error
+        line = path.read_bytes().count(b"\n", 0, error.start) + 1
+        raise ConfigError(
+            f"{path.relative_to(root)}, line {line}: not UTF-8 text.",
+            received=str(error),
+            fix="Save the file as UTF-8.",
+        ) from error
 
 
 def _render(source: str, variables: Mapping[str, Any], profile: str) -> str:
@@ -101,14 +115,14 @@ def _render(source: str, variables: Mapping[str, Any], profile: str) -> str:
     )
     try:
         return environment.from_string(source).render(variables)
-    except jinja2.UndefinedError as error:
-        raise _missing_variable(source, variables, profile, str(error)) from error
     except jinja2.TemplateSyntaxError as error:
         raise ConfigError(
             f"recipe.yaml, line {error.lineno}: the Jinja template is damaged.",
             received=error.message,
             fix="Variables are written as {{NAME}}.",
         ) from error
+    except Exception as error:  # a template can do whatever Python can
+        raise _failed_template(error, variables, profile) from error
 
 
 def _as_yaml(value: Any) -> Any:
@@ -118,14 +132,18 @@ def _as_yaml(value: Any) -> Any:
     return json.dumps(value)
 
 
-def _missing_variable(
-    source: str, variables: Mapping[str, Any], profile: str, problem: str
-) -> ConfigError:
-    name = problem.split("'")[1] if "'" in problem else problem
-    lines = [n for n, line in enumerate(source.splitlines(), 1) if name in line and "{{" in line]
-    where = f", line {lines[0]}" if lines else ""
+def _failed_template(error: Exception, variables: Mapping[str, Any], profile: str) -> ConfigError:
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == "<template>"]
+    where = f"recipe.yaml, line {lines[-1]}" if lines else "recipe.yaml"
+    words = str(error).split("'")
+    if not isinstance(error, jinja2.UndefinedError) or words[-1] != " is undefined":
+        return ConfigError(
+            f"{where}: the Jinja template fails.", received=f"{type(error).__name__}: {error}"
+        )
+    name = words[1]
     return ConfigError(
-        f"recipe.yaml{where}: the variable {name} has no value.",
+        f"{where}: the variable {name} has no value.",
         received=f"profiles/{profile}.yaml sets {', '.join(variables) or 'no variables'}",
         expected=f"a line `{name}: ...` there",
         fix=suggestion(name, variables) or f"Add it to profiles/{profile}.yaml.",
@@ -133,41 +151,16 @@ def _missing_variable(
 
 
 def _parse(text: str, file: str) -> tuple[dict[str, Any], dict[Location, str]]:
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ConfigError(f"{file}{line}: not YAML.", received=error.problem) from error
-    if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
-        raise ConfigError(f"{file} is no mapping of names to values.", received=type(data).__name__)
-    return data, dict(_places(node, (), file)) if node is not None else {}
-
-
-def _places(node: yaml.Node, at: Location, file: str) -> Iterator[tuple[Location, str]]:
-    """Every key's line; a key that stands twice is an error, as YAML would drop the first."""
-    if isinstance(node, yaml.SequenceNode):
-        for position, item in enumerate(node.value):
-            yield (*at, position), f"{file}, line {item.start_mark.line + 1}"
-            yield from _places(item, (*at, position), file)
-    elif isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            here = (*at, key.value)
-            place = f"{file}, line {key.start_mark.line + 1}"
-            if key.value in seen:
-                raise ConfigError(f"{place}: {dotted(here)} is set twice.", fix="Remove one.")
-            seen.add(key.value)
-            yield here, place
-            yield from _places(value, here, file)
-
-
-def dotted(location: Location) -> str:
-    """`steps.compress.variants[1].name`."""
-    text = ""
-    for part in location:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text
+    data, places = parse_yaml(text, file)
+    if data is None and file != RECIPE_FILE:
+        return {}, {}  # a profile that sets nothing
+    if not isinstance(data, dict):
+        raise ConfigError(
+            f"{file} is no mapping of names to values.",
+            received="an empty file" if data is None else type(data).__name__,
+            expected="keys and values, such as `steps:`",
+        )
+    return data, places
 
 
 def _lay_over(data: dict[str, Any], overlay: Mapping[str, Any]) -> None:

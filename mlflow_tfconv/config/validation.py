@@ -138,11 +138,25 @@ def _problem(kind: Any, at: Location, item: Any) -> _Problem:
         at=at,
         what="has a value that can't be used.",
         received=json.dumps(value, default=str),
-        expected=f"one of {', '.join(choices)}"
-        if choices
-        else item["msg"].removeprefix("Input should be "),
-        fix=suggestion(value, choices) if choices and isinstance(value, str) else None,
+        expected=f"one of {', '.join(choices)}" if choices else _expected(item["msg"]),
+        fix=suggestion(value, choices)
+        if choices and isinstance(value, str)
+        else _about_quotes(error, value),
     )
+
+
+def _expected(message: str) -> str:
+    """What pydantic expects, in the words of YAML."""
+    text = message.removeprefix("Input should be ")
+    return {"a valid array": "a list", "an object": "a mapping of keys and values"}.get(text, text)
+
+
+def _about_quotes(error: str, value: Any) -> str | None:
+    """YAML takes `no` for false and `5` for a number, and a number in quotes for text."""
+    if error == "string_type" and isinstance(value, bool | int | float):
+        return "Put it in quotes, as it stands in the file."
+    number = isinstance(value, str) and value.replace(".", "", 1).lstrip("-").isdigit()
+    return "Leave the quotes out." if number and error in ("int_type", "float_type") else None
 
 
 def _from_raised(at: Location, error: ValueError) -> _Problem:

@@ -1,0 +1,119 @@
+"""Whether the metrics that a recipe names can exist: told before anything is trained."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from mlflow_tfconv.config.template import Location, dotted, suggestion
+from mlflow_tfconv.engine.step import MetricSpec, Step
+from mlflow_tfconv.errors import ConfigError
+from mlflow_tfconv.steps.benchmark.config import BenchmarkConfig
+from mlflow_tfconv.steps.register.config import RegisterConfig
+
+if TYPE_CHECKING:  # recipe_config imports this file
+    from mlflow_tfconv.config.recipe_config import RecipeConfig
+
+#: The metrics of steps/benchmark/quality.py, whose import takes longer than reading a recipe.
+BUILT_IN = ("accuracy", "top5", "f1", "mae", "mse", "rmse", "r2")
+#: What is measured when nothing is asked for: the first of classes, the second of numbers.
+_BY_DEFAULT = ("accuracy", "mae")
+_ALWAYS = (
+    "quality/agreement",
+    "throughput/samples_per_s",
+    *(f"footprint/{kind}_mb" for kind in ("size", "compressed", "weights", "gpu_peak")),
+    *("footprint/host_peak_mb", "footprint/host_peak_above_baseline_mb"),
+    *("sparsity", "parity/max_abs_error"),
+)
+
+Place = Callable[[Location], str]
+
+
+def checked_metrics(config: RecipeConfig, place: Place, *, primary_is_given: bool) -> RecipeConfig:
+    """The recipe with a primary metric that is measured.
+
+    Raises:
+        ConfigError: A metric is not known, stands twice, or the primary one is not measured.
+    """
+    for position, metric in enumerate(config.metrics):
+        at: Location = ("metrics", position)
+        if metric.name in [earlier.name for earlier in config.metrics[:position]]:
+            raise _error(at, place, "is there already.", metric.name)
+        _check_metric(metric, at, place)
+    names = [metric.name for metric in config.metrics] or [*_BY_DEFAULT]
+    if config.primary_metric in names:
+        return config
+    if not primary_is_given:
+        return dataclasses.replace(config, primary_metric=names[0])
+    raise ConfigError(
+        f"{place(('primary_metric',))}: primary_metric names a metric that is not measured.",
+        received=config.primary_metric,
+        expected=f"one of {', '.join(names)}",
+        fix=suggestion(config.primary_metric, names)
+        or f"Add it: `metrics: [{{name: {config.primary_metric}}}]`.",
+    )
+
+
+def _check_metric(metric: MetricSpec, at: Location, place: Place) -> None:
+    if metric.function is not None and metric.greater_is_better is None:
+        raise _error(
+            at,
+            place,
+            "does not say whether more of it is better.",
+            metric.name,
+            expected="greater_is_better: true, or false",
+        )
+    if metric.function is None and metric.name not in BUILT_IN:
+        raise _error(
+            (*at, "name"),
+            place,
+            "is no built-in metric.",
+            metric.name,
+            expected=f"one of {', '.join(BUILT_IN)}, or a `function` of steps/evaluate.py",
+            fix=suggestion(metric.name, BUILT_IN)
+            or f"Write a function in steps/evaluate.py: {{name: {metric.name}, function: ...}}.",
+        )
+
+
+def check_gate(config: RecipeConfig, steps: Iterable[Step[Any]], place: Place) -> None:
+    """Checks that the gate asks for metrics that the benchmark can give.
+
+    Steps of the user's own measure and ask for what they like.
+
+    Raises:
+        ConfigError: A criterion or `choose` names a metric that can't come to be.
+    """
+    configs = {step.name: step.config for step in steps}
+    benchmark, register = configs.get("benchmark"), configs.get("register")
+    if not isinstance(benchmark, BenchmarkConfig) or not isinstance(register, RegisterConfig):
+        return
+    known = [*_measured(config.metrics, benchmark)]
+    asked: list[tuple[Location, str]] = [
+        (("steps", "register", "validation_criteria", n, "metric"), criterion.metric)
+        for n, criterion in enumerate(register.validation_criteria)
+    ]
+    for at, name in (*asked, (("steps", "register", "choose"), register.choose)):
+        if name not in known:
+            raise _error(
+                at,
+                place,
+                "names a metric that is never measured.",
+                name,
+                expected=f"one of {', '.join(known)}",
+                fix=suggestion(name, known) or "Name one of these, or measure it: `metrics`.",
+            )
+
+
+def _measured(metrics: Iterable[MetricSpec], benchmark: BenchmarkConfig) -> Iterator[str]:
+    for name in [metric.name for metric in metrics] or _BY_DEFAULT:
+        yield from (f"quality/{name}", f"quality/{name}_drop")
+    for size in benchmark.batch_sizes:
+        for quantile in (50, 90, 99):
+            yield f"latency/p{quantile}_ms" + (f"_b{size}" if size > 1 else "")
+        yield f"throughput/samples_per_s_b{size}"
+    yield from _ALWAYS
+
+
+def _error(at: Location, place: Place, what: str, received: str, **parts: Any) -> ConfigError:
+    return ConfigError(f"{place(at)}: {dotted(at)} {what}", received=received, **parts)
