@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,7 +63,7 @@ def find_root(start: Path) -> Path | None:
 
 def template_of(root: Path) -> str | None:
     """What `recipe:` says, read without YAML: variables of profiles are not resolved yet."""
-    text = (root / "recipe.yaml").read_text(encoding="utf-8", errors="replace")
+    text = (root / "recipe.yaml").read_text(encoding="utf-8-sig", errors="replace")
     found = re.search(r"""^recipe\s*:\s*["']?([^"'#\s]+)""", text, re.MULTILINE)
     return found[1] if found else None
 
@@ -100,6 +101,32 @@ def _spoken_errors() -> Iterator[None]:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """`kill` and a terminal that is closed end a run as Ctrl-C does, but for the exit code."""
+    received: list[int] = []
+
+    def stop(number: int, _: object) -> None:
+        received.append(number)
+        raise KeyboardInterrupt
+
+    before = {n: signal.signal(n, stop) for n in (signal.SIGTERM, signal.SIGHUP) if _is_heard(n)}
+    try:
+        yield
+    except KeyboardInterrupt:
+        if received:
+            sys.exit(128 + received[0])
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _is_heard(number: int) -> bool:
+    """Not under `nohup`, which has them ignored."""
+    return signal.getsignal(number) is not signal.SIG_IGN
 
 
 def _recipe(profile: str) -> Any:
@@ -162,10 +189,13 @@ def _copy_template(template: str | None, directory: Path | None) -> None:
 @click.command()
 @click.option("--step", "-s", help="Run up to this step; without it, all steps.")
 @_PROFILE
-def run(step: str | None, profile: str) -> None:
+@click.option(
+    "--verify", is_flag=True, help="Read every file again instead of trusting size and times."
+)
+def run(step: str | None, profile: str, verify: bool) -> None:
     """Run the recipe, or one step and those it needs."""
-    with _spoken_errors():
-        _recipe(profile).run(step)
+    with _spoken_errors(), _ended_in_order():
+        _recipe(profile).run(step, verify=verify)
 
 
 @click.command()

@@ -7,6 +7,7 @@ import os
 import sys
 import webbrowser
 from collections.abc import Mapping
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -135,14 +136,17 @@ class Recipe:
         if "ipykernel" in sys.modules:
             from IPython.display import HTML, display
 
-            display(HTML(html))
+            # In a frame of its own: its styles are for a page and not for the notebook around it.
+            frame = f'<iframe srcdoc="{escape(html)}" style="width:100%; height:32rem; border:0">'
+            display(HTML(f"{frame}</iframe>"))
             return
         file = self.store.root / "pages" / f"{self.profile}-{page}.html"
         write_text(file, html)
         console = Console()
         console.print(text)
         console.print(f"As a page: {file}", highlight=False, soft_wrap=True)
-        if console.is_terminal and (os.environ.get("DISPLAY") or sys.platform == "darwin"):
+        desktop = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+        if console.is_terminal and (desktop or sys.platform == "darwin"):
             webbrowser.open(file.as_uri())
 
 
@@ -164,4 +168,5 @@ def _state_folder(root: Path) -> Path:
     if named:
         return Path(named).resolve()
     mark = hashlib.sha256(str(root).encode()).hexdigest()[:24]
-    return Path.home() / ".mlflow" / "recipes" / mark
+    # Not Path.home(), which fails for a user of a container who has none.
+    return Path(os.path.expanduser("~/.mlflow")) / "recipes" / mark  # noqa: PTH111

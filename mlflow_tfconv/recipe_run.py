@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -12,6 +13,7 @@ import yaml
 from rich.console import Console
 
 from mlflow_tfconv.config.recipe_config import ResolvedRecipe
+from mlflow_tfconv.device import require_gpus
 from mlflow_tfconv.engine.atomic import write_text
 from mlflow_tfconv.engine.calls import call_in_process
 from mlflow_tfconv.engine.card_text import table_text
@@ -30,6 +32,7 @@ from mlflow_tfconv.tracking.telemetry import switch_off
 from mlflow_tfconv.tracking.tracker import Tracker
 
 _MODEL_STEPS = ("ingest", "train", "convert")
+_COMPUTING_STEPS = {"train", "benchmark"}
 
 
 def stored_results(plan: Plan, store: Store) -> dict[str, StoredResult]:
@@ -87,6 +90,7 @@ class RecipeRun:
         self.jobs = JobServer(store.root / "logs" / "server.log", preload=_preload(recipe.plan))
         self.tracker = make_tracker(recipe, store, self.jobs)
         self.executor: Executor | None = None
+        self.upto: str | None = None
 
     def go(self, upto: str | None, *, verify: bool) -> None:
         """Runs up to a step, logs, and prints what came out.
@@ -96,6 +100,7 @@ class RecipeRun:
             KeyboardInterrupt: After saying where things stand.
         """
         switch_off()
+        self.upto = upto
         with self.jobs:
             self.executor = self._executor(verify)
             try:
@@ -103,7 +108,8 @@ class RecipeRun:
                 self._log_the_rest(done)
             except KeyboardInterrupt:
                 self._stopped("KILLED")
-                self._say_where_things_stand(upto)
+                with suppress(OSError):  # the terminal may be gone
+                    self._say_where_things_stand(upto)
                 raise
             except TfconvError:
                 self._stopped("FAILED")
@@ -128,8 +134,10 @@ class RecipeRun:
 
     def _open_parent(self) -> None:
         """Before the first step that has to run: opens its MLflow run and logs what was kept."""
-        names = [step.name for step in self.recipe.plan.steps]
-        todo = names[len(self._done) :]
+        todo = [step.name for step in self.recipe.plan.upto(self.upto)][len(self._done) :]
+        if _COMPUTING_STEPS & set(todo):
+            # Told now, and not after an hour of training.
+            require_gpus(self.recipe.plan.context.device)
         fresh = any(name in _MODEL_STEPS for name in todo)
         settings = {"profile": self.recipe.profile, "recipe": self.recipe.data}
         # A killed run is known again by what it was asked for: it has no model yet.

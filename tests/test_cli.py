@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -20,8 +22,10 @@ class FakeRecipe:
         self.asked = [(profile, root)]
         FakeRecipe.latest = self
 
-    def run(self, step: str | None) -> None:
-        self.asked.append(("run", step))  # type: ignore[arg-type]
+    def run(self, step: str | None, *, verify: bool) -> None:
+        self.asked.append(("verify" if verify else "run", step))  # type: ignore[arg-type]
+        if step == "killed":
+            os.kill(os.getpid(), signal.SIGTERM)
 
     def artifact_location(self, name: str) -> str:
         return f"/somewhere/{name}"
@@ -84,6 +88,17 @@ def test_run_works_below_the_recipe_s_folder(recipe: Path) -> None:
     result = call("run", "-p", "gpu", "--step", "train")
     assert result.exit_code == 0, result.output
     assert FakeRecipe.latest.asked == [("gpu", recipe), ("run", "train")]
+
+
+def test_verify_reaches_the_recipe(recipe: Path) -> None:
+    assert call("run", "--verify").exit_code == 0
+    assert FakeRecipe.latest.asked[-1] == ("verify", None)
+
+
+def test_a_killed_run_ends_in_order_and_says_by_its_exit_code_why(recipe: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    assert call("run", "-s", "killed").exit_code == 128 + signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_the_profile_comes_from_mlflow_s_variable(recipe: Path) -> None:

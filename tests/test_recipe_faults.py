@@ -150,6 +150,15 @@ def test_the_users_own_metrics_land_in_the_parent_run(tiny):
     connection.close()
 
 
+def test_a_gpu_that_is_not_there_is_told_before_anything_runs(tiny):
+    file = tiny.root / "recipe.yaml"
+    file.write_text(file.read_text().replace("device: cpu", "device: cuda:7"))
+    run = tiny.mlflow("run", "-p", "local")
+    assert run.returncode == 1
+    assert "cuda:7" in run.stderr.splitlines()[0]
+    assert "▶" not in run.stdout
+
+
 def test_clean_frees_a_step_and_only_that_one_runs_again(done):
     assert "Freed" in done.mlflow("clean", "-p", "local", "-s", "compress").stdout
     assert started(done.mlflow("run", "-p", "local")) == ["compress"]
