@@ -5,9 +5,10 @@ Every name is found when it is first used, so that importing the package stays c
 
 from __future__ import annotations
 
-import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from mlflow_tfconv.environment import set_defaults
 
 if TYPE_CHECKING:  # what editors and type checkers see of the names below
     from mlflow_tfconv.data.reading import read_dataset
@@ -50,8 +51,7 @@ if not TYPE_CHECKING:  # a checker would take every misspelt name for one that i
         """Finds a public name in its room."""
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        # TensorFlow's INFO chatter is off, unless the user wants it; its warnings stay.
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+        set_defaults()
         return getattr(import_module(_HOMES[name]), name)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from zipfile import BadZipFile
 
 import click
 
+from mlflow_tfconv.environment import set_defaults
 from mlflow_tfconv.errors import ConfigError, TfconvError
 
 Format = Literal["saved_model", "onnx"]
@@ -36,7 +36,7 @@ def _spoken_errors() -> Iterator[None]:
 def main() -> None:
     """Inspect, convert, compress and benchmark Keras and TensorFlow models."""
     # TensorFlow's INFO chatter is off, unless the user wants it; its warnings stay.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    set_defaults()
 
 
 @main.command()

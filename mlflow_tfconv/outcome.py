@@ -11,6 +11,8 @@ from mlflow_tfconv.engine.store import StoredResult
 
 T = TypeVar("T")
 
+UNSTABLE = "*"
+
 _COLUMNS = (
     ("size MB", "footprint/size_mb", "{:.3f}"),
     ("p50 ms", "latency/p50_ms", "{:.3f}"),
@@ -55,11 +57,23 @@ def _cell(value: float | None, form: str) -> str:
 
 
 def _verdict(row: VariantReport, registration: Registration | None) -> str:
+    mark = UNSTABLE if is_unstable(row) else ""
     if row.failure:
         return f"failed: {row.failure}"
     if registration is None:
-        return "; ".join(row.notes)
+        return f"measured{mark}"
     missed = registration.verdicts.get(row.run_name, ())
     if row.run_name == registration.run_name:
-        return "registered"
-    return f"missed {'; '.join(missed)}" if missed else "passed"
+        return f"registered{mark}"
+    return f"missed {'; '.join(missed)}" if missed else f"passed{mark}"
+
+
+def is_unstable(row: VariantReport) -> bool:
+    """Whether the timing of a variant is in doubt; its notes say why."""
+    return any("unstable" in note for note in row.notes)
+
+
+def any_unstable(done: Mapping[str, StoredResult]) -> bool:
+    """Whether the table needs the line that explains its mark."""
+    reports = _noun(done, Reports)
+    return reports is not None and any(is_unstable(row) for row in reports.rows)

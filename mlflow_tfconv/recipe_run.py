@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 import yaml
 from rich.console import Console
 
+from mlflow_tfconv.artifacts import Reports
 from mlflow_tfconv.config.recipe_config import ResolvedRecipe
 from mlflow_tfconv.device import require_gpus
 from mlflow_tfconv.engine.atomic import write_text
@@ -26,7 +27,7 @@ from mlflow_tfconv.engine.parts import fingerprint_of
 from mlflow_tfconv.engine.plan import Plan, fingerprint
 from mlflow_tfconv.engine.store import Store, StoredResult
 from mlflow_tfconv.errors import TfconvError
-from mlflow_tfconv.outcome import outcome_table
+from mlflow_tfconv.outcome import UNSTABLE, any_unstable, outcome_table
 from mlflow_tfconv.tracking.destination import Destination
 from mlflow_tfconv.tracking.telemetry import switch_off
 from mlflow_tfconv.tracking.tracker import Tracker
@@ -113,6 +114,9 @@ class RecipeRun:
                 raise
             except TfconvError:
                 self._stopped("FAILED")
+                if any(isinstance(result.output, Reports) for result in self._done.values()):
+                    # What was measured is what one looks at to see why the gate stayed shut.
+                    self._show(self._done)
                 raise
         self._show(done)
 
@@ -173,17 +177,14 @@ class RecipeRun:
     def step_done(self, result: StoredResult, *, cached: bool) -> None:
         """A step's result is there."""
         self.terminal.step_done(result, cached=cached)
-        if result.step == self._last_model_step():
+        if result.step in _MODEL_STEPS:
+            # Of each: a run that was to stop at one of them is continued when it is asked for again.
             self.tracker.model_made(result.fingerprint)
         if not cached:
             events = result.events(self.store.root)
             self.tracker.step_done(result.step, result.fingerprint, events)
         elif self.executor is not None and self.executor.executed:
             self._replay(result)
-
-    def _last_model_step(self) -> str | None:
-        names = [s.name for s in self.recipe.plan.steps if s.name in _MODEL_STEPS]
-        return names[-1] if names else None
 
     def _settle(self) -> None:
         with self.console.status("Logging the models to MLflow and loading them back"):
@@ -216,6 +217,11 @@ class RecipeRun:
         table = outcome_table(done, self.recipe.config.primary_metric)
         if table is not None:
             self.console.print(table_text(table))
+            if any_unstable(done):
+                step = "mlflow recipes inspect --step benchmark"
+                self.console.print(
+                    f"{UNSTABLE} timing may be unstable: `{step}` says why", highlight=False
+                )
         version = self.tracker.registered if "register" in done else None
         if version is not None:
             text = f"Registered {version.run_name} as {version.name} version {version.version}"
@@ -228,8 +234,8 @@ class RecipeRun:
         link, command = self.tracker.link(), self.tracker.ui_command()
         if link is None:
             return
+        self.console.print("Look at it in MLflow's UI:", highlight=False)
         if command is not None:
-            self.console.print("Compare the variants in MLflow's UI:", highlight=False)
             self.console.print(f"  {command}", highlight=False, soft_wrap=True)
         self.console.print(f"  {link}", highlight=False, soft_wrap=True)
 

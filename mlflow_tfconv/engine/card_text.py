@@ -29,14 +29,20 @@ def _part(part: Text | Table | Picture) -> RenderableType:
 def table_text(table: Table) -> RenderableType:
     """A table whose columns of numbers stand right."""
     rich = RichTable(
-        title=table.caption or None, title_justify="left", title_style="italic", box=box.SIMPLE_HEAD
+        title=table.caption or None,
+        title_justify="left",
+        title_style="italic",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+        show_edge=False,
     )
     for position, name in enumerate(table.columns):
         cells = [row[position] for row in table.rows]
         right = bool(cells) and all(is_number(cell) for cell in cells)
-        # The first column names the row: a name that is broken in two can't be copied.
-        wrap = {"no_wrap": True} if position == 0 else {"overflow": "fold"}
-        rich.add_column(name, justify="right" if right else "left", **wrap)
+        # Numbers, and what names the row, can't be read when they are broken in two.
+        whole = right or position == 0
+        rich.add_column(name, justify="right" if right else "left", no_wrap=whole, overflow="fold")
     for row in table.rows:
         rich.add_row(*(escape(cell) for cell in row))
     return rich

@@ -96,25 +96,26 @@ class Executor:
         source = source_of(position, self.plan.steps, self.done)
         return self._execute(step, made_of, source, digests)
 
-    def _why(self, step: Step[Any], made_of: Mapping[str, Any]) -> tuple[str, ...]:
-        """What has changed since the step ran last under this profile."""
+    def _last_made_of(self, step: Step[Any]) -> dict[str, Any]:
+        """What the step's last result under this profile was made of; empty without one."""
         before = self.store.records(self.plan.profile).get(step.name)
-        return (
-            () if before is None or not before.ingredients else changes(before.ingredients, made_of)
-        )
+        return {} if before is None else before.ingredients
 
     def _execute(
         self, step: Step[Any], made_of: dict[str, Any], source: Any, digests: Digests
     ) -> StoredResult:
         log, mark = self._new_log(step.name), fingerprint_of(made_of)
-        record = StepRecord(status="running", fingerprint=mark, log=str(log), ingredients=made_of)
-        why, begun = self._why(step, made_of), time.monotonic()
+        last = self._last_made_of(step)
+        # Until this run has a result, later ones are compared with the last that has.
+        record = StepRecord(status="running", fingerprint=mark, log=str(log), ingredients=last)
+        why, begun = changes(last, made_of) if last else (), time.monotonic()
         self._record(step, record)
         try:
             self.listener.step_started(step.name, why)
             begun = time.monotonic()
             self._run_process(step, mark, source, log)
-            return self._committed(step, mark, time.monotonic() - begun, record, digests)
+            done = dataclasses.replace(record, ingredients=made_of)
+            return self._committed(step, mark, time.monotonic() - begun, done, digests)
         except KeyboardInterrupt:
             self._record(step, record, status="interrupted", seconds=time.monotonic() - begun)
             raise

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any, BinaryIO
 
 from mlflow_tfconv.engine.forkserver import PACKET_BYTES
+from mlflow_tfconv.environment import DEFAULTS
 
 PRELOAD = ("tensorflow", "keras")
 _GRACE_S = 3.0
@@ -28,6 +29,7 @@ import sys
 home = sys.argv.pop(1)
 if home not in sys.path:
     sys.path.append(home)
+from mlflow_tfconv.environment import DEFAULTS
 from mlflow_tfconv.engine.forkserver import main
 main()
 """
@@ -225,8 +227,8 @@ class JobServer:
 
 
 def _environment() -> dict[str, str]:
-    """TensorFlow's INFO chatter off, unless the user wants it."""
-    return {"TF_CPP_MIN_LOG_LEVEL": "1", **os.environ}
+    """What the user has set wins over what we would."""
+    return {**DEFAULTS, **os.environ}
 
 
 def _end_group(pid: int) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from mlflow_tfconv.environment import set_defaults
+
 if TYPE_CHECKING:  # what editors and type checkers see of the names below
     from mlflow_tfconv.artifacts import (
         Audit,
@@ -104,6 +106,7 @@ if not TYPE_CHECKING:  # a checker would take every misspelt name for one that i
         """Finds a name where it is at home."""
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        set_defaults()
         return getattr(import_module(_HOMES[name]), name)
 
 

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlflow_tfconv.environment import DEFAULTS
 from mlflow_tfconv.errors import BenchmarkError, DeviceError
 from mlflow_tfconv.steps.benchmark.job import RESULT_FILE, Job
 
 WORKER = (sys.executable, "-m", "mlflow_tfconv.steps.benchmark.worker")
 LOG_FILE = "worker.log"
 _LAST_LINES = 6
-_QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "tensorflow"}
+_QUIET = {**DEFAULTS, "TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "tensorflow"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
