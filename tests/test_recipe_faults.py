@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import sqlite3
@@ -59,9 +58,9 @@ def start_and_wait_for(recipe: RecipeFolder, text: str) -> subprocess.Popen[str]
 
 def no_process_is_left(recipe: RecipeFolder) -> bool:
     mark = f"MLFLOW_RECIPES_EXECUTION_DIRECTORY={recipe.home / 'state'}".encode()
-    for entry in os.scandir("/proc"):
+    for entry in Path("/proc").iterdir():
         try:
-            if entry.name.isdigit() and mark in Path(entry.path, "environ").read_bytes():
+            if entry.name.isdigit() and mark in (entry / "environ").read_bytes():
                 return False
         except OSError:
             continue
@@ -118,8 +117,12 @@ def test_profiles_switched_and_back_do_not_train_again(done):
     assert started(done.mlflow("run", "-p", "longer")) == []
 
 
-def test_a_module_that_train_imports_makes_it_train_again_and_says_so(tiny):
+def test_nothing_changed_makes_no_run_and_an_imported_module_that_did_trains_again(tiny):
     assert started(tiny.mlflow("run", "-p", "local", "-s", "train")) == ["ingest", "train"]
+    assert started(tiny.mlflow("run", "-p", "local", "-s", "train")) == []
+    connection = sqlite3.connect(tiny.root / "metadata" / "mlflow.db")
+    assert connection.execute("select count(*) from runs").fetchone() == (1,)
+    connection.close()
     (tiny.root / "steps" / "units.py").write_text("UNITS = 5\n")
     again = tiny.mlflow("run", "-p", "local", "-s", "train")
     assert started(again) == ["train"]
