@@ -19,6 +19,7 @@ _TAGS = {
     "MLFLOW_TFCONV_PROFILE": "tfconv.profile",
     "MLFLOW_TFCONV_STEP": "tfconv.step",
 }
+_SOURCE_TAG = "mlflow.source.name"  # MLflow would write the file that the process began with
 _TEMPLATE_MODULE = "mlflow.recipes.tfconv.v1"
 
 
@@ -34,7 +35,8 @@ class RecipeRunContext:
 
     def tags(self) -> dict[str, str]:
         """Tag names to their values."""
-        return {tag: os.environ[name] for name, tag in _TAGS.items() if name in os.environ}
+        tags = {tag: os.environ[name] for name, tag in _TAGS.items() if name in os.environ}
+        return {**tags, _SOURCE_TAG: os.environ["MLFLOW_TFCONV_RECIPE"]}
 
 
 def _add_commands(cli_module: ModuleType) -> None:

@@ -85,12 +85,14 @@ def test_the_plugin_costs_at_most_30_ms(python: Python) -> None:
 def test_runs_are_tagged_with_recipe_profile_and_step(python: Python) -> None:
     code = (
         "from mlflow.tracking.context.registry import resolve_tags\n"
-        "print({k: v for k, v in resolve_tags().items() if k.startswith('tfconv')})"
+        "tags = resolve_tags()\n"
+        "print({k: tags[k] for k in sorted(tags) if k.startswith(('tfconv', 'mlflow.source.n'))})"
     )
     environ = {"MLFLOW_TFCONV_RECIPE": "digits", "MLFLOW_TFCONV_STEP": "train"}
     tags = python(code, **environ).stdout.strip()
-    assert tags == "{'tfconv.recipe': 'digits', 'tfconv.step': 'train'}"
-    assert python(code).stdout.strip() == "{}"
+    wanted = "'mlflow.source.name': 'digits', 'tfconv.recipe': 'digits', 'tfconv.step': 'train'"
+    assert tags == f"{{{wanted}}}"
+    assert python(code).stdout.strip() == "{'mlflow.source.name': '-c'}"
 
 
 def test_mlflow_has_our_commands(python: Python) -> None:

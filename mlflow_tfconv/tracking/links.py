@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import shutil
+import sys
 from importlib import metadata
+from pathlib import Path
 from urllib.parse import quote
 
 from mlflow_tfconv.tracking.destination import Destination
@@ -33,7 +37,6 @@ def comparison_link(
         major: MLflow's major version on the server; None takes that of this environment.
     """
     major = major or int(metadata.version("mlflow").partition(".")[0])
-    base = without_credentials(destination.tracking_uri) if destination.is_remote else LOCAL_UI
     query = {
         "searchFilter": f"tags.{PARENT_TAG} = '{parent}' and tags.`{SUPERSEDED_TAG}` = 'false'",
         "orderByKey": f"metrics.`{metric}`",
@@ -45,14 +48,37 @@ def comparison_link(
         query["workflowType"] = "machine_learning"
     text = "&".join(f"{key}={quote(value, safe='')}" for key, value in query.items())
     page = f"/experiments/{experiment_id}" + ("/runs" if major >= 3 else "")
-    return f"{base.rstrip('/')}/#{page}?{text}"
+    return f"{_ui(destination)}/#{page}?{text}"
+
+
+def run_link(destination: Destination, experiment_id: str, run_id: str) -> str:
+    """A link to the page of one run, the same in MLflow 2.22 and 3."""
+    return f"{_ui(destination)}/#/experiments/{experiment_id}/runs/{run_id}"
+
+
+def _ui(destination: Destination) -> str:
+    uri = without_credentials(destination.tracking_uri) if destination.is_remote else LOCAL_UI
+    return uri.rstrip("/")
 
 
 def ui_command(destination: Destination) -> str | None:
     """The command that starts the UI, quoted for a shell; None where a server has one already."""
     if destination.is_remote:
         return None
-    words = ["mlflow", "ui", "--backend-store-uri", destination.tracking_uri]
+    words = [*_mlflow(), "ui", "--backend-store-uri", destination.tracking_uri]
     if destination.registry_uri not in (None, destination.tracking_uri):
         words += ["--registry-store-uri", str(destination.registry_uri)]
     return shlex.join(words)
+
+
+def _mlflow() -> list[str]:
+    """How a shell finds the MLflow of this environment, be it activated or not."""
+    beside = Path(sys.executable).with_name("mlflow")
+    if not beside.is_file():
+        return [sys.executable, "-m", "mlflow"]
+    found = shutil.which("mlflow")
+    if found is not None and Path(found).resolve() == beside.resolve():
+        return ["mlflow"]
+    near = Path(os.path.relpath(beside))
+    # A word without a slash is looked for on the PATH.
+    return [min((str(beside), f"./{near}" if near.parent == Path() else str(near)), key=len)]

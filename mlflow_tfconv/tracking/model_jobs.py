@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,9 +18,14 @@ _PROVIDERS = {
 }
 
 
-def job_of(event: ModelFile, child: str, tracking_uri: str, device: Device) -> dict[str, Any]:
+def job_of(
+    event: ModelFile, child: str, tracking_uri: str, device: Device, *, recipe: str
+) -> dict[str, Any]:
     """One job of `tracking.models.log_models`."""
     return {
+        # What MLflow's names of logged models can't hold becomes a hyphen.
+        "name": re.sub(r"[/:.%\"']", "-", event.run),
+        "recipe": recipe,
         "tracking_uri": tracking_uri,
         "run_id": child,
         "format": event.format,

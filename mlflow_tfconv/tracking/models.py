@@ -16,8 +16,9 @@ import numpy as np
 
 from mlflow_tfconv.tracking.default_server import default_server
 from mlflow_tfconv.tracking.flavors import FileFlavor, requirements
+from mlflow_tfconv.tracking.server import SOURCE_TAG
 
-#: The model's name among the run's artifacts, and as a logged model of MLflow 3.
+#: The model's folder among the run's artifacts, on servers without logged models.
 ARTIFACT_NAME = "model"
 _TOLERANCE = 1e-4  # the same file in the same runtime: only the order of sums may differ
 _EXAMPLES = 4
@@ -29,7 +30,7 @@ def log_models(jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Logs every model of a list, ONNX before those that need TensorFlow.
 
     Args:
-        jobs: Plain values: `tracking_uri`, `run_id`, `format` ("keras" | "saved_model" | "onnx"),
+        jobs: Plain values: `name` (of the logged model), `recipe`, `tracking_uri`, `run_id`, `format` ("keras" | "saved_model" | "onnx"),
             `path`, `inputs` and `outputs` (lists of `{name, dtype, shape}`), `examples` (path of
             an .npz with a small batch, or None), `providers` (of ONNX Runtime).
 
@@ -80,12 +81,12 @@ def _log(job: Mapping[str, Any], examples: Arrays | None) -> dict[str, Any]:
     flavor = FileFlavor(
         format=job["format"], source=Path(job["path"]), providers=tuple(job["providers"])
     )
-    name = "name" if hasattr(mlflow, "create_external_model") else "artifact_path"
+    place: dict[str, Any] = {"artifact_path": ARTIFACT_NAME}
+    if hasattr(mlflow, "create_external_model"):
+        place = {"artifact_path": None, "name": job["name"], "tags": {SOURCE_TAG: job["recipe"]}}
     with mlflow.start_run(run_id=job["run_id"]):
         try:
-            info = Model.log(
-                **{"artifact_path": None, name: ARTIFACT_NAME}, flavor=flavor, **options
-            )
+            info = Model.log(**place, flavor=flavor, **options)
         except MlflowException as error:
             if "logged-models" not in str(error):
                 raise

@@ -25,6 +25,7 @@ from mlflow_tfconv.tracking.server import (
     FINGERPRINT_TAG,
     KIND_TAG,
     PARENT_TAG,
+    SOURCE_TAG,
     SUPERSEDED_TAG,
     Batch,
     RefusedError,
@@ -47,12 +48,12 @@ class Scribe:
         notes: What the user should know, in words.
     """
 
-    def __init__(self, server: Server, ledger: Ledger, parent: str, dataset_name: str) -> None:
+    def __init__(self, server: Server, ledger: Ledger, parent: str, recipe: str) -> None:
         self.notes: list[str] = []
         self._server = server
         self._ledger = ledger
         self._parent = parent
-        self._dataset_name = dataset_name
+        self._recipe = recipe
         self._batches: dict[str, Batch] = defaultdict(Batch)
         self._models: dict[str, ModelFile] = {}
         self._registrations: list[RegisterModel] = []
@@ -159,6 +160,7 @@ class Scribe:
                 KIND_TAG: "variant",
                 FINGERPRINT_TAG: fingerprint,
                 SUPERSEDED_TAG: "false",
+                SOURCE_TAG: self._recipe,
             },
         )
         # Ended at once: metrics can still be added, and a kill leaves no run that seems to go on.
@@ -184,7 +186,7 @@ class Scribe:
         from mlflow_tfconv.tracking.lineage import dataset_input
 
         try:
-            used = dataset_input(event.manifest, self._dataset_name, event.context)
+            used = dataset_input(event.manifest, self._recipe, event.context)
             self._server.call(lambda: self._server.client.log_inputs(self._parent, datasets=[used]))
         except (DataError, RefusedError) as error:
             self.notes.append(f"The dataset is not in the run's lineage: {error}")

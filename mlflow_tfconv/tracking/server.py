@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,7 +26,14 @@ _TAG_LENGTH = 5000
 
 _PAUSES_S = (0.25, 0.5, 1.0, 2.0, 4.0)
 _TRANSIENT = {"TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR", "REQUEST_LIMIT_EXCEEDED", "ABORTED"}
+# For the first request: somebody who mistyped an address is told at once, and not after minutes.
+_IMPATIENT = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+}
 PARENT_TAG = "mlflow.parentRunId"
+SOURCE_TAG = "mlflow.source.name"
 KIND_TAG = "tfconv.kind"
 SUPERSEDED_TAG = "tfconv.superseded"
 FINGERPRINT_TAG = "tfconv.fingerprint"
@@ -64,6 +72,7 @@ class Server:
     def __init__(self, destination: Destination) -> None:
         self.destination = destination
         self._litter: Path | None = None
+        self._has_answered = False
 
     @cached_property
     def client(self) -> Any:
@@ -74,12 +83,15 @@ class Server:
         if self.destination.database is not None and not Path("mlruns").exists():
             self._litter = Path("mlruns").absolute()
         with no_chatter():
-            return self.call(
+            client = self._try(
                 lambda: MlflowClient(
                     tracking_uri=self.destination.tracking_uri,
                     registry_uri=self.destination.registry_uri,
                 )
             )
+        # It prints two links for each run that ends; MLflow 2.22 has no setting against that.
+        client._tracking_client._log_url = _print_nothing
+        return client
 
     def tidy(self) -> None:
         """Removes the empty folder that MLflow makes wherever it opens an SQLite file."""
@@ -90,13 +102,26 @@ class Server:
     def call(self, ask: Callable[[], T]) -> T:
         """What `ask` gives; tries again what may pass by.
 
-        MLflow's own client tries HTTP requests again for minutes; here it is the SQLite file that
-        another process keeps locked.
+        MLflow's own client tries HTTP requests again for minutes, which is right for a server that
+        has answered before and wrong for the first request. Here it is the SQLite file that another
+        process keeps locked.
 
         Raises:
             UnreachableError: It did not pass by.
             RefusedError: The server said no.
         """
+        if self._has_answered or not self.destination.is_remote:
+            return self._try(ask)
+        with _environment(_IMPATIENT):
+            try:
+                answer = self._try(ask)
+            except RefusedError:
+                self._has_answered = True
+                raise
+        self._has_answered = True
+        return answer
+
+    def _try(self, ask: Callable[[], T]) -> T:
         from mlflow.exceptions import MlflowException
 
         pauses = () if self.destination.is_remote else _PAUSES_S
@@ -152,7 +177,7 @@ class Server:
         return self.client.get_experiment_by_name(self.destination.experiment_name)
 
     def create_run(self, name: str, tags: Mapping[str, str]) -> str:
-        """A new run of the experiment, tagged with user and source as MLflow does it."""
+        """A new run of the experiment, tagged with the user and more as MLflow does it."""
         from mlflow.tracking.context.registry import resolve_tags
 
         experiment_id, _ = self.experiment
@@ -178,15 +203,21 @@ class Server:
 
     def children(self, parent: str) -> list[tuple[str, str, str]]:
         """Name, id and fingerprint of the variants' runs below a parent, without superseded ones."""
+        return [
+            (run.info.run_name, run.info.run_id, run.data.tags.get(FINGERPRINT_TAG, ""))
+            for run in self._variants(parent)
+        ]
+
+    def metrics(self, parent: str) -> dict[str, dict[str, float]]:
+        """Name of each variant's run below a parent to its metrics."""
+        return {run.info.run_name: dict(run.data.metrics) for run in self._variants(parent)}
+
+    def _variants(self, parent: str) -> list[Any]:
         filter_string = f"tags.`{PARENT_TAG}` = '{parent}' and tags.`{KIND_TAG}` = 'variant'"
         runs = self.call(
             lambda: self.client.search_runs([self.experiment[0]], filter_string, max_results=1000)
         )
-        return [
-            (run.info.run_name, run.info.run_id, run.data.tags.get(FINGERPRINT_TAG, ""))
-            for run in runs
-            if run.data.tags.get(SUPERSEDED_TAG) != "true"
-        ]
+        return [run for run in runs if run.data.tags.get(SUPERSEDED_TAG) != "true"]
 
     def log(self, run_id: str, batch: Batch) -> list[str]:
         """Logs a batch in as few requests as the limits allow; gives what the user should know."""
@@ -246,6 +277,22 @@ def no_chatter() -> Iterator[None]:
         yield
     finally:
         logging.disable(before)
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Sets those that are not set; they are gone afterwards."""
+    new = {name: value for name, value in variables.items() if name not in os.environ}
+    os.environ.update(new)
+    try:
+        yield
+    finally:
+        for name in new:
+            os.environ.pop(name, None)
+
+
+def _print_nothing(run_id: str) -> None:
+    """Stands where MLflow's client prints the links of a run."""
 
 
 def without_credentials(uri: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -21,18 +22,21 @@ from mlflow_tfconv.engine.events import (
     Tag,
 )
 from mlflow_tfconv.errors import TrackingError
+from mlflow_tfconv.tracking.description import description, is_ours
 from mlflow_tfconv.tracking.destination import Destination
 from mlflow_tfconv.tracking.ledger import Ledger
-from mlflow_tfconv.tracking.links import comparison_link, ui_command
+from mlflow_tfconv.tracking.links import comparison_link, run_link, ui_command
 from mlflow_tfconv.tracking.mailbox import Mailbox
 from mlflow_tfconv.tracking.model_jobs import job_of, judged
 from mlflow_tfconv.tracking.registry import RegisteredVersion, register
 from mlflow_tfconv.tracking.scribe import Scribe, StepLogged
-from mlflow_tfconv.tracking.server import Server
+from mlflow_tfconv.tracking.server import SOURCE_TAG, Batch, Server
 
 RunJob = Callable[[str, Any], Any]
 _LOG_MODELS = "mlflow_tfconv.tracking.models:log_models"
 _LAST_WORDS_S = 10.0
+_NOTE_TAG = "mlflow.note.content"
+_QUIET = "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"  # MLflow 3's; 2.22 prints into the step's log
 _WITH_FILES = (ArtifactFile, DatasetUsed, ModelFile)
 
 
@@ -70,6 +74,7 @@ class Tracker:
     ) -> None:
         self.destination = destination
         self._names = {"tfconv.recipe": recipe, "tfconv.profile": profile}
+        self._recipe = recipe
         self._device = device
         self._run_job = run_job
         self._ledger = Ledger(ledger, destination.key)
@@ -136,10 +141,10 @@ class Tracker:
     def _open_new(self) -> None:
         self._close_left_over()
         name = f"{self._names['tfconv.recipe']} {time.strftime('%Y-%m-%d %H:%M')}"
-        self._run_id = self._server.create_run(name, self._names)
+        self._run_id = self._server.create_run(name, {**self._names, SOURCE_TAG: self._recipe})
         self._begin(self._run_id)
-        note = f"[Compare the variants]({self.link()})"
-        self._mailbox.post(("", Tag(name="mlflow.note.content", value=note)))
+        note = description(self._comparison("latency/p50_ms", ascending=True))
+        self._mailbox.post(("", Tag(name=_NOTE_TAG, value=note)))
 
     def _close_left_over(self) -> None:
         """A parent of another model that a kill left open will not be continued any more."""
@@ -153,7 +158,7 @@ class Tracker:
         self._ledger.note_open(run_id, self._model_key)
         if self._model_key is not None:
             self._ledger.note_model(self._model_key, run_id)
-        self._scribe = Scribe(self._server, self._ledger, run_id, self._names["tfconv.recipe"])
+        self._scribe = Scribe(self._server, self._ledger, run_id, self._recipe)
 
     def _connect(self) -> None:
         """Makes sure that the parent is there, the first time that something is to be logged."""
@@ -190,9 +195,11 @@ class Tracker:
             "MLFLOW_EXPERIMENT_ID": experiment_id,
             "MLFLOW_EXPERIMENT_NAME": experiment_name,
             "MLFLOW_RUN_ID": str(self._run_id),
-            "MLFLOW_TFCONV_RECIPE": self._names["tfconv.recipe"],
+            "MLFLOW_TFCONV_RECIPE": self._recipe,
             "MLFLOW_TFCONV_PROFILE": self._names["tfconv.profile"],
         }
+        if _QUIET not in os.environ:
+            variables[_QUIET] = "true"
         if self.destination.registry_uri is not None:
             variables["MLFLOW_REGISTRY_URI"] = self.destination.registry_uri
         return variables
@@ -263,7 +270,7 @@ class Tracker:
         if not wanted:
             return
         jobs = [
-            job_of(event, child, self.destination.tracking_uri, self._device)
+            job_of(event, child, self.destination.tracking_uri, self._device, recipe=self._recipe)
             for event, child in wanted
         ]
         results = self._run_job(_LOG_MODELS, jobs)
@@ -316,6 +323,7 @@ class Tracker:
             return
         try:
             self.settle()
+            self._describe()
             self._end(status)
         except BaseException:
             with suppress(TrackingError):
@@ -323,6 +331,17 @@ class Tracker:
             raise
         finally:
             self._server.tidy()
+
+    def _describe(self) -> None:
+        """The parent's description with what there is now; a person's own words are left alone."""
+        if self._scribe is None:
+            return
+        run_id = str(self._run_id)
+        tags = self._server.call(lambda: self.client.get_run(run_id)).data.tags
+        if is_ours(tags.get(_NOTE_TAG, "")):
+            link = self._comparison("latency/p50_ms", ascending=True)
+            text = description(link, self._server.metrics(run_id), self.registered)
+            self._server.log(run_id, Batch(tags={_NOTE_TAG: text}))
 
     def _end(self, status: str) -> None:
         left = self._ledger.open_parent()
@@ -338,12 +357,24 @@ class Tracker:
         return self._ledger.children(self._run_id) if self._run_id else {}
 
     def link(self, metric: str = "latency/p50_ms", *, ascending: bool = True) -> str | None:
-        """The link that opens the comparison of this run's variants; None before the first run."""
+        """The link that opens the comparison of this run's variants, or the run without any.
+
+        None before the first run.
+        """
         experiment_id = self._ledger.experiment_id()
         if experiment_id is None or self._run_id is None:
             return None
+        if not self.children():
+            return run_link(self.destination, experiment_id, self._run_id)
+        return self._comparison(metric, ascending=ascending)
+
+    def _comparison(self, metric: str, *, ascending: bool) -> str:
         return comparison_link(
-            self.destination, experiment_id, self._run_id, metric=metric, ascending=ascending
+            self.destination,
+            str(self._ledger.experiment_id()),
+            str(self._run_id),
+            metric=metric,
+            ascending=ascending,
         )
 
     def ui_command(self) -> str | None:

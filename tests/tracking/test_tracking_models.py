@@ -48,7 +48,7 @@ def log(client: Any, to: Destination, *files: ModelFile) -> list[dict[str, Any]]
     jobs = []
     for file in files:
         run_id = client.create_run(experiment).info.run_id
-        jobs.append(job_of(file, run_id, to.tracking_uri, Device()))
+        jobs.append(job_of(file, run_id, to.tracking_uri, Device(), recipe="digits"))
     return log_models(jobs)
 
 
@@ -105,14 +105,16 @@ def test_a_model_that_cannot_be_logged_leaves_the_others_alone(
     assert good["max_abs_error"] == 0.0
 
 
-def test_on_mlflow_3_it_is_a_logged_model(
+def test_on_mlflow_3_it_is_a_logged_model_with_the_variant_s_name(
     client: Any, destination: Destination, doubling_onnx: ModelFile
 ) -> None:
     (result,) = log(client, destination, doubling_onnx)
     if not hasattr(client, "get_logged_model"):
         assert result["uri"].startswith("runs:/")
         return
-    assert client.get_logged_model(result["model_id"]).name == "model"
+    logged = client.get_logged_model(result["model_id"])
+    assert logged.name == "int8-onnx"
+    assert logged.tags["mlflow.source.name"] == "digits"
 
 
 def test_onnx_needs_no_tensorflow(destination: Destination, doubling_onnx: ModelFile) -> None:
@@ -125,7 +127,7 @@ def test_onnx_needs_no_tensorflow(destination: Destination, doubling_onnx: Model
     client = MlflowClient(destination.tracking_uri)
     experiment = client.create_experiment("x", artifact_location=destination.artifact_location)
     run_id = client.create_run(experiment).info.run_id
-    job = job_of(doubling_onnx, run_id, destination.tracking_uri, Device())
+    job = job_of(doubling_onnx, run_id, destination.tracking_uri, Device(), recipe="digits")
     code = (
         "import json, sys; from mlflow_tfconv.tracking.models import log_models;"
         "print(log_models(json.loads(sys.argv[1]))[0]['failure'], 'tensorflow' in sys.modules)"

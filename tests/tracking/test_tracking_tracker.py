@@ -77,6 +77,7 @@ def test_each_variant_is_a_child_with_its_own_params(
     assert child.data.metrics == {"latency/p50_ms": 2.5}
     assert child.data.tags["mlflow.parentRunId"] == parent
     assert child.data.tags["tfconv.kind"] == "variant"
+    assert child.data.tags["mlflow.source.name"] == "digits"
     assert child.info.status == "FINISHED"
     assert client.get_run(parent).data.params == {}
 
@@ -136,7 +137,7 @@ def test_nothing_to_log_opens_no_database(make_tracker: MakeTracker, tmp_path: P
     again.replay("train", "f", never())
     again.finish("FINISHED")
     assert not (tmp_path / "metadata/mlflow.db").exists()
-    assert parent in str(again.link())
+    assert str(again.link()).endswith(f"/runs/{parent}"), "without variants, the run's own page"
 
 
 def test_a_stored_result_is_logged_into_a_parent_that_lacks_it(
@@ -417,3 +418,34 @@ def test_the_link_s_filter_finds_the_children_that_count(
         [experiment], fields["searchFilter"][0], order_by=[f"{fields['orderByKey'][0]} ASC"]
     )
     assert [run.info.run_id for run in found] == [tracker.children()["int8/onnx"]]
+
+
+def test_the_parent_says_what_came_out(
+    make_tracker: MakeTracker, client: Any, doubling_onnx: ModelFile
+) -> None:
+    tracker = make_tracker()
+    parent = tracker.start("m", fresh=True)
+    tracker.replay("compress", "c", [VARIANT, doubling_onnx])
+    for name, value in {"latency/p50_ms": 2.5, "quality/accuracy": 0.75}.items():
+        tracker.handle("benchmark", Metric(name=name, value=value, run="int8/onnx"))
+    tracker.handle("register", RegisterModel(run="int8/onnx", model_name="d", alias="champion"))
+    tracker.finish("FINISHED")
+    link, registered, table = client.get_run(parent).data.tags["mlflow.note.content"].split("\n\n")
+    assert link == f"[Compare the variants]({tracker.link()})"
+    assert registered == "Registered **int8/onnx** as d version 1, alias champion."
+    assert table.splitlines()[0] == "| variant | accuracy | p50_ms |"
+    assert table.splitlines()[2] == "| int8/onnx | 0.75 | 2.5 |"
+
+
+def test_a_description_of_the_user_s_own_is_left_alone(
+    make_tracker: MakeTracker, client: Any
+) -> None:
+    first = make_tracker()
+    parent = first.start("m", fresh=True)
+    first.finish("FINISHED")
+    client.set_tag(parent, "mlflow.note.content", "The good one.")
+    second = make_tracker()
+    second.start("m", fresh=False)
+    second.replay("compress", "c", [VARIANT])
+    second.finish("FINISHED")
+    assert client.get_run(parent).data.tags["mlflow.note.content"] == "The good one."
