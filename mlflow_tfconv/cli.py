@@ -24,6 +24,17 @@ _PROFILE = click.option(
     show_envvar=True,
     help="Which file of profiles/ to use.",
 )
+# Those of recipe_artifacts.py, whose import takes longer than the help may.
+ARTIFACTS = (
+    "dataset",
+    "model",
+    "saved_model",
+    "onnx_model",
+    "variants",
+    "benchmark_report",
+    "registered_model_version",
+    "run",
+)
 _NOT_COPIED = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "metadata", "*.pyc")
 
 
@@ -41,6 +52,13 @@ class RecipesGroup(click.Group):
         if self.others is not None and cmd_name in self.others.commands and not _is_ours():
             return self.others.get_command(ctx, cmd_name)
         return super().get_command(ctx, cmd_name)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs a command, of which MLflow 3 reports nothing to its makers unless the user says so."""
+        from mlflow_tfconv.tracking.telemetry import switch_off
+
+        switch_off()
+        return super().invoke(ctx)
 
 
 def recipes(others: click.Group | None) -> RecipesGroup:
@@ -211,13 +229,13 @@ def inspect(step: str | None, profile: str) -> None:
 @click.option("--step", "-s", help="Free the results of this step; without it, of all.")
 @_PROFILE
 def clean(step: str | None, profile: str) -> None:
-    """Free the stored results; they are made again by the next run."""
+    """Free the stored results, under every profile; they are made again by the next run."""
     with _spoken_errors():
         _recipe(profile).clean(step)
 
 
 @click.command("get-artifact")
-@click.option("--artifact", "-a", required=True, help="Its name, such as onnx_model.")
+@click.option("--artifact", "-a", required=True, help=f"One of {', '.join(ARTIFACTS)}.")
 @_PROFILE
 def get_artifact(artifact: str, profile: str) -> None:
     """Say where an artifact of the recipe is."""

@@ -152,3 +152,20 @@ def test_help_imports_nothing_heavy() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == "heavy []"
+
+
+def test_the_help_names_all_artifacts() -> None:
+    from mlflow_tfconv.cli import ARTIFACTS
+    from mlflow_tfconv.recipe_artifacts import NAMES
+
+    assert ARTIFACTS == NAMES
+    assert "benchmark_report" in call("get-artifact", "--help").output
+
+
+def test_no_command_reports_to_mlflow_s_makers(
+    recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "x")  # so that it comes back after the test
+    monkeypatch.delenv("MLFLOW_DISABLE_TELEMETRY")
+    assert call("get-artifact", "--artifact", "model").exit_code == 0
+    assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
