@@ -65,6 +65,7 @@ def variant_events(
     """All that is logged of a variant that was made here, the run itself first."""
     variant, run = row.variant, row.variant.run_name
     params = {
+        "variant": variant.name,
         "format": variant.format,
         "technique": variant.technique,
         "precision": variant.precision,
@@ -78,7 +79,7 @@ def variant_events(
         yield Metric(name="parity/max_abs_error", value=variant.parity.max_abs_error, run=run)
     for name, values in row.history.items():
         for epoch, value in enumerate(values):
-            yield Metric(name=f"finetune/{name}", value=value, step=epoch, run=run)
+            yield Metric(name=f"training/finetune_{name}", value=value, step=epoch, run=run)
     yield ModelFile(
         run=run,
         format=variant.format,

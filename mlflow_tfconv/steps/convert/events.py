@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mlflow_tfconv.artifacts import ConvertedModel
 from mlflow_tfconv.engine.digests import Digests
-from mlflow_tfconv.engine.events import Emit, Message, Metric, ModelFile, VariantRun
+from mlflow_tfconv.engine.events import Emit, Message, Metric, ModelFile, Param, VariantRun
 from mlflow_tfconv.runtimes.formats import recognised
 from mlflow_tfconv.steps.convert.conversion import EXAMPLES_FILE
 
@@ -15,6 +15,10 @@ def emit_results(converted: ConvertedModel, parameters: int, opset: int, emit: E
     """Announces base/keras, base/saved_model and base/onnx, as far as they exist."""
     for note in converted.notes:
         emit(Message(text=note))
+    # The same for all variants, so they belong to the parent run: charts choose params that differ.
+    emit(Param(name="parameters", value=parameters))
+    if converted.onnx is not None:
+        emit(Param(name="opset", value=opset))
     for name, path in _models(converted).items():
         run = f"base/{name}"
         params = {
@@ -22,8 +26,8 @@ def emit_results(converted: ConvertedModel, parameters: int, opset: int, emit: E
             "format": name,
             "technique": "none",
             "precision": "float32",
-            "parameters": parameters,
-        } | ({"opset": opset} if name == "onnx" else {})
+            "target_sparsity": 0.0,
+        }
         digest = Digests().of(path) or ""
         emit(VariantRun(run=run, fingerprint=digest[:20], params=params))
         emit(

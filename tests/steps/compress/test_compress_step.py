@@ -121,8 +121,8 @@ def test_sizes_sparsity_parity_and_fine_tuning_are_logged(all_four: Any) -> None
     for name in ("footprint/size_mb", "footprint/compressed_mb", "footprint/weights_mb"):
         assert {(run, name, 0) for run in by_name(all_four[0])} <= metrics
     assert ("pruned50/onnx", "parity/max_abs_error", 0) in metrics
-    assert ("pruned50-int8/onnx", "finetune/loss", 1) in metrics
-    assert ("pruned50/onnx", "finetune/accuracy", 0) in metrics
+    assert ("pruned50-int8/onnx", "training/finetune_loss", 1) in metrics
+    assert ("pruned50/onnx", "training/finetune_accuracy", 0) in metrics
 
 
 def test_progress_is_shown_for_variants_and_inside_fine_tuning(all_four: Any) -> None:
