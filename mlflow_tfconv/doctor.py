@@ -1,41 +1,17 @@
-"""What is installed, whether it fits together, and how to mend what does not.
-
-Heavy libraries are imported in processes of their own, so that a broken one is a finding.
-"""
+"""Whether what is installed fits together, and how to mend what does not."""
 
 from __future__ import annotations
 
-import ast
-import json
-import os
 import platform
 import re
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from importlib import metadata
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
 
-from mlflow_tfconv.device import driver_state, gpu_count
-from mlflow_tfconv.errors import TfconvError
+from mlflow_tfconv.installation import ENTRY_NAME, Facts, gathered_facts, normal_name
 
 Level = Literal["ok", "warning", "broken"]
-_ENTRY_GROUP, _ENTRY_NAME = "mlflow.run_context_provider", "tfconv"
-_PROBE_LIMIT_S = 120
 _CUDA_12_ORT = "'onnxruntime-gpu[cuda,cudnn]>=1.24,<1.27'"
-_TENSORFLOW_PROBE = """
-import json, tensorflow as tf
-print(json.dumps({"version": tf.__version__, "build": dict(tf.sysconfig.get_build_info()),
-                  "gpus": [gpu.name for gpu in tf.config.list_physical_devices("GPU")]}))
-"""
-_ONNXRUNTIME_PROBE = """
-import json, sys, onnxruntime
-from mlflow_tfconv.device import Device, proved_onnxruntime
-proved_onnxruntime(Device.parse(sys.argv[1]))
-print(json.dumps({"version": onnxruntime.__version__}))
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,31 +29,6 @@ class Finding:
     subject: str
     text: str
     fix: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What a machine and its Python say of themselves.
-
-    Attributes:
-        versions: Installed distribution, lower case with dashes, to version.
-        requirements: Requirements of this package, as pip writes them.
-        entry_points: Names registered with MLflow's run context providers.
-        driver: The NVIDIA driver in words.
-        gpus: Number of GPUs; 0 without a driver.
-        onnxruntime_build: `package_name` and `cuda_version` of the files that are really there.
-        tensorflow: version, build and gpus, or `error`.
-        onnxruntime: version, or `error`: of a session on the GPU when there is one.
-    """
-
-    versions: Mapping[str, str]
-    requirements: tuple[str, ...] = ()
-    entry_points: tuple[str, ...] = (_ENTRY_NAME,)
-    driver: str = "no NVIDIA driver"
-    gpus: int = 0
-    onnxruntime_build: Mapping[str, str] = field(default_factory=dict)
-    tensorflow: Mapping[str, Any] = field(default_factory=dict)
-    onnxruntime: Mapping[str, Any] = field(default_factory=dict)
 
 
 def diagnose(facts: Facts | None = None) -> tuple[Finding, ...]:
@@ -107,23 +58,6 @@ def print_diagnosis(findings: tuple[Finding, ...]) -> int:
     return 1 if broken else 0
 
 
-def gathered_facts() -> Facts:
-    """Looks at this machine and this Python."""
-    gpus = _counted_gpus()
-    device = "cuda:0" if gpus else "cpu"
-    providers = metadata.entry_points(group=_ENTRY_GROUP)
-    return Facts(
-        versions={_normal(d.metadata["Name"]): d.version for d in metadata.distributions()},
-        requirements=_own_requirements(),
-        entry_points=tuple(entry.name for entry in providers),
-        driver=driver_state(),
-        gpus=gpus,
-        onnxruntime_build=_onnxruntime_build(),
-        tensorflow=_probed(_TENSORFLOW_PROBE),
-        onnxruntime=_probed(_ONNXRUNTIME_PROBE, device),
-    )
-
-
 def _python(facts: Facts) -> Iterator[Finding]:
     text = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     numpy = facts.versions.get("numpy", "missing")
@@ -138,7 +72,7 @@ def _requirements(facts: Facts) -> Iterator[Finding]:
         wanted = Requirement(text)
         if wanted.marker is not None and not wanted.marker.evaluate({"extra": ""}):
             continue
-        found = facts.versions.get(_normal(wanted.name))
+        found = facts.versions.get(normal_name(wanted.name))
         if found is None or not wanted.specifier.contains(found, prereleases=True):
             wish = f"{wanted.name}{wanted.specifier}"
             yield Finding(
@@ -268,7 +202,7 @@ def _mlflow(facts: Facts) -> Iterator[Finding]:
         fix = "pip install 'mlflow>=2.22,<4'"
         yield Finding(level="broken", subject="MLflow", text="is missing", fix=fix)
         return
-    if _ENTRY_NAME in facts.entry_points:
+    if ENTRY_NAME in facts.entry_points:
         text = f"{version}, knows `mlflow recipes` of this package"
         yield Finding(level="ok", subject="MLflow", text=text)
     else:
@@ -307,65 +241,6 @@ _CHECKS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
 )
 
 
-def _probed(code: str, *arguments: str) -> dict[str, Any]:
-    """What the code prints as JSON in a fresh process, or `error` with its last words."""
-    home = str(Path(__file__).parents[1])
-    path = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", code, *arguments],
-            capture_output=True,
-            text=True,
-            timeout=_PROBE_LIMIT_S,
-            check=False,
-            env={"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ, "PYTHONPATH": path},
-        )
-    except subprocess.TimeoutExpired:
-        return {"error": f"no answer within {_PROBE_LIMIT_S} s"}
-    if done.returncode == 0:
-        result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-        return result
-    return {"error": _last_words(done)}
-
-
-def _last_words(done: subprocess.CompletedProcess[str]) -> str:
-    """From the exception's name on; or how the process ended."""
-    if done.returncode < 0:
-        return f"the process died by signal {-done.returncode}"
-    found = re.search(r"^[\w.]*(Error|Exception|Exit)\b.*", done.stderr, re.MULTILINE | re.DOTALL)
-    lines = found[0].strip().splitlines() if found else done.stderr.strip().splitlines()[-1:]
-    return "\n".join(lines[:4]) or f"exit code {done.returncode}"
-
-
-def _counted_gpus() -> int:
-    try:
-        return gpu_count()
-    except TfconvError:
-        return 0
-
-
-def _own_requirements() -> tuple[str, ...]:
-    try:
-        return tuple(metadata.requires("mlflow-tfconv") or ())
-    except metadata.PackageNotFoundError:
-        return ()
-
-
-def _onnxruntime_build() -> dict[str, str]:
-    """The text constants of onnxruntime's build info, read without importing it."""
-    for name in ("onnxruntime", "onnxruntime-gpu"):
-        try:
-            path = metadata.distribution(name).locate_file(
-                "onnxruntime/capi/build_and_package_info.py"
-            )
-            text = Path(str(path)).read_text(encoding="utf-8")
-        except (metadata.PackageNotFoundError, OSError):
-            continue
-        found = re.findall(r"^(\w+)\s*=\s*(['\"].*['\"])\s*$", text, re.MULTILINE)
-        return {key: ast.literal_eval(value) for key, value in found}
-    return {}
-
-
 def _has_gpu_wheel() -> bool:
     return platform.system() == "Linux" and platform.machine() == "x86_64"
 
@@ -391,10 +266,6 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 def _minor(version: str) -> str:
     return ".".join(map(str, _numbers(version)[:2]))
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _plain(text: str) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from mlflow_tfconv.doctor import Facts, Finding, _probed, diagnose, print_diagnosis
+from mlflow_tfconv.doctor import Finding, diagnose, print_diagnosis
+from mlflow_tfconv.installation import Facts, probed
 
 SOUND = Facts(
     versions={
@@ -101,14 +102,14 @@ def test_what_is_broken_gives_exit_code_1(capsys: pytest.CaptureFixture[str]) ->
 
 def test_a_probe_that_dies_is_told_by_its_signal() -> None:
     crash = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
-    assert _probed(crash) == {"error": "the process died by signal 11"}
+    assert probed(crash) == {"error": "the process died by signal 11"}
 
 
 def test_a_probe_that_raises_is_told_by_its_exception() -> None:
-    assert _probed("import no_such_module") == {
+    assert probed("import no_such_module") == {
         "error": "ModuleNotFoundError: No module named 'no_such_module'"
     }
 
 
 def test_a_probe_tells_what_it_prints() -> None:
-    assert _probed("print('noise'); print('{\"version\": \"1\"}')") == {"version": "1"}
+    assert probed("print('noise'); print('{\"version\": \"1\"}')") == {"version": "1"}
