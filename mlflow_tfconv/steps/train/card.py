@@ -37,12 +37,14 @@ def train_card(training: Training, epochs: int, folder: Path) -> Card:
 
 
 def _title(training: Training, epochs: int) -> str:
-    best, history = training.best_epoch, training.history
-    wanted = ("val_accuracy", training.monitor)
-    shown = next(name for name in wanted if name in history)
-    value = history[shown][best - 1]
+    history, monitor, done = training.history, training.monitor, _epochs(training)
+    trained = "Trained" if done >= epochs else "Stopped early after"
+    accuracy = next((n for n in ("val_accuracy", "accuracy") if n in history), monitor)
+    value = history[accuracy][training.best_epoch - 1]
     text = f"{value:.3f}" if abs(value) >= 0.1 else f"{value:.3g}"
-    return f"Trained {_epochs(training)} of {epochs} epochs (best {best}): {shown} {text}"
+    shown = text if accuracy == monitor else f"{accuracy} {text}"
+    best = f"{monitor} best at epoch {training.best_epoch} ({shown})"
+    return f"{trained} {done} of {epochs} epochs: {best}"
 
 
 def _epochs(training: Training) -> int:

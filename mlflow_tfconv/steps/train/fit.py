@@ -29,6 +29,7 @@ from mlflow_tfconv.steps.train.callbacks import (
     no_such_metric,
 )
 from mlflow_tfconv.steps.train.config import TrainConfig
+from mlflow_tfconv.steps.train.failures import told_in_a_line
 from mlflow_tfconv.steps.train.functions import FILE, TrainFunctions, train_functions
 from mlflow_tfconv.steps.train.model import check_fit, made_model
 from mlflow_tfconv.steps.train.stream import first_examples, steps_per_epoch, training_stream
@@ -62,7 +63,7 @@ def fit(source: Dataset, workdir: Path, context: StepContext, config: TrainConfi
     Raises:
         ConfigError: `steps/train.py` or the config can't be used.
         DataError: There is nothing to train on, or the model does not fit the data.
-        StepError: The loss is no longer a number.
+        StepError: The loss is no longer a number, or TensorFlow fails.
     """
     with _on_device(context):
         keras.utils.set_random_seed(config.seed)
@@ -71,12 +72,14 @@ def fit(source: Dataset, workdir: Path, context: StepContext, config: TrainConfi
         functions = train_functions(context.recipe_root)
         model = made_model(functions, source, manifest, config)
         run = _Run(source, config, manifest, Backup(workdir / "resume", workdir / _LOGS))
-        names = check_fit(model, *first_examples(source, 2, functions.augment_fn), manifest)
+        examples = first_examples(source, config.batch_size, functions.augment_fn)
+        names = check_fit(model, *examples, manifest)
         if names is not None and functions.callbacks_fn is None:  # those may add metrics
             run.check_monitor(names)
         _say_params(model, config, context.emit)
         run.say_monitor(context.emit)
-        training = run.fitted(model, functions, context.emit)
+        with told_in_a_line():
+            training = run.fitted(model, functions, context.emit)
         model.save(workdir / MODEL_FILE)
         context.emit(ArtifactFile(path=workdir / _LOGS, folder=_LOGS))
         run.backup.clear()

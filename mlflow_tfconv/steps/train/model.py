@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -12,10 +10,13 @@ import keras
 from mlflow_tfconv.artifacts import Dataset
 from mlflow_tfconv.data.manifest import Manifest
 from mlflow_tfconv.data.reading import read_dataset
-from mlflow_tfconv.engine.user_files import is_installed
 from mlflow_tfconv.errors import ConfigError, DataError
+from mlflow_tfconv.steps.train.classes import check_classes
 from mlflow_tfconv.steps.train.config import TrainConfig
+from mlflow_tfconv.steps.train.failures import first_reason, from_users_code
 from mlflow_tfconv.steps.train.functions import FILE, TrainFunctions, check_arguments
+
+_FEW = 2
 
 
 def made_model(
@@ -42,6 +43,8 @@ def check_fit(
 ) -> tuple[str, ...] | None:
     """Builds the model on a small batch, and makes sure that its loss takes outputs and label.
 
+    The model sees the first examples only, the classes of all of them are looked at.
+
     Returns:
         The names of its loss and metrics; None for a model with a training step of its own, which
         alone knows what to do with a batch.
@@ -52,18 +55,27 @@ def check_fit(
     custom = type(model).train_step is not keras.Model.train_step
     if custom and model.built:
         return None
+    all_labels, features, label = label, _first(features), _first(label)
     try:
         outputs = model(features, training=False)
         if custom or label is None:
             return None
+        check_classes(model, outputs, all_labels, manifest.schema.labels)
         model.compute_loss(x=features, y=label, y_pred=outputs, training=False)
         names = tuple(model.compute_metrics(features, label, outputs))
+    except DataError:
+        raise
     except Exception as e:
-        if _from_users_code(e):
+        if from_users_code(e):
             raise
-        raise _misfit(model, features, label, manifest, _first_line(e)) from e
+        problem = first_reason(str(e) or type(e).__name__)
+        raise _misfit(model, features, label, manifest, problem) from e
     model.reset_metrics()
     return names
+
+
+def _first(batch: Any) -> Any:
+    return keras.tree.map_structure(lambda array: array[:_FEW], batch)
 
 
 def _misfit(
@@ -96,17 +108,6 @@ def _check_compiled(model: object) -> None:
             expected="a compiled keras.Model",
             fix="Call model.compile(optimizer=..., loss=..., metrics=[...]) in model_fn.",
         )
-
-
-def _from_users_code(error: BaseException) -> bool:
-    """Whether code outside of installed packages, such as a layer's `call`, raised it."""
-    files = [Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)]
-    return any(file.suffix == ".py" and not is_installed(file) for file in files)
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
 
 
 def _shapes(value: Any, names: Mapping[str, Any]) -> str:

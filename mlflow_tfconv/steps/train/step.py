@@ -42,7 +42,7 @@ class TrainStep(Step[TrainConfig]):
         Raises:
             ConfigError: `steps/train.py` or the config can't be used.
             DataError: There is nothing to train on, or the model does not fit the data.
-            StepError: The loss is no longer a number.
+            StepError: The loss is no longer a number, or TensorFlow fails.
         """
         from mlflow_tfconv.steps.train.card import train_card
         from mlflow_tfconv.steps.train.fit import MODEL_FILE, fit

@@ -80,6 +80,36 @@ def test_a_loss_for_another_kind_of_label_is_told(train: Train, recipe: Make) ->
         train(root)
 
 
+def test_too_few_outputs_for_the_classes_are_told_before_training(
+    train: Train, recipe: Make
+) -> None:
+    for units, wanted in ((2, 3), (1, 3)):
+        root = changed(recipe, "layers.Dense(3)", f"layers.Dense({units})")
+        words = rf"too few outputs for the classes of the label 'kind'(.|\n)*Dense\({wanted}\)"
+        with pytest.raises(DataError, match=words):
+            train(root)
+
+
+def test_a_failure_of_tensorflow_is_told_in_a_line(train: Train, recipe: Make) -> None:
+    root = changed(recipe, "layers.Flatten()", "layers.Flatten(), Late()")
+    more = """
+import tensorflow as tf
+
+class Late(layers.Layer):
+    def call(self, x, training=False):
+        if training:
+            with tf.control_dependencies([tf.debugging.assert_less(x, -9.0, "too late")]):
+                return tf.identity(x)
+        return x
+"""
+    file = root / "steps" / "train.py"
+    file.write_text(file.read_text() + more)
+    with pytest.raises(StepError, match=r"could not train the model: .*too late") as caught:
+        train(root)
+    assert "Detected at node" not in str(caught.value)
+    assert "Detected at node" in str(caught.value.__cause__)
+
+
 def test_a_metric_to_monitor_that_is_not_there_is_told_before_training(
     train: Train, recipe: Make
 ) -> None:

@@ -24,7 +24,7 @@ def test_a_training_leaves_the_model_its_history_and_a_card(
     assert keras.models.load_model(result.output.path).compiled
     assert set(result.output.history) == {"loss", "accuracy", "val_loss", "val_accuracy"}
     assert {len(values) for values in result.output.history.values()} == {2}
-    assert result.card.title.startswith("Trained 2 of 2 epochs (best ")
+    assert result.card.title.startswith("Trained 2 of 2 epochs: val_loss best at epoch ")
     picture = next(part for part in result.card.parts if isinstance(part, Picture))
     assert picture.path.read_bytes().startswith(b"\x89PNG")
     assert not (workdir / "resume").exists()
@@ -87,7 +87,9 @@ def test_early_stopping_ends_it(dataset: Dataset, recipe: Make, workdir: Path) -
     config = TrainConfig(epochs=9, batch_size=16, early_stopping=stopping)
     result = TrainStep(config).run(dataset, workdir, StepContext(recipe_root=recipe()))
     assert len(result.output.history["loss"]) == 3
-    assert "Trained 3 of 9 epochs" in result.card.title
+    title = result.card.title
+    assert title.startswith("Stopped early after 3 of 9 epochs: val_loss best at epoch ")
+    assert "(val_accuracy " in title
 
 
 def test_a_metric_that_a_users_callback_adds_can_be_monitored(
@@ -103,7 +105,7 @@ def callbacks_fn():
 """
     config = TrainConfig(epochs=3, batch_size=16, monitor="val_odd", mode="min")
     result = TrainStep(config).run(dataset, workdir, StepContext(recipe_root=recipe(code)))
-    assert "(best 2)" in result.card.title
+    assert "val_odd best at epoch 2" in result.card.title
     assert result.output.history["val_odd"] == (1, 0, 1)
 
 
