@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,13 @@ import numpy as np
 
 from mlflow_tfconv.engine.step import MetricSpec
 from mlflow_tfconv.errors import BenchmarkError, ConfigError
+from mlflow_tfconv.steps.benchmark.metric_rules import (
+    EVALUATE_FILE,
+    GREATER_IS_BETTER,
+    check_metrics,
+)
 
 Array = np.ndarray[Any, Any]
-EVALUATE_FILE = "steps/evaluate.py"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,12 +75,11 @@ def r2(outputs: Array, labels: Array) -> float:
     return 1 - mse(outputs, labels) / float(np.mean(np.square(truth - truth.mean(axis=0))))
 
 
-_GREATER_IS_BETTER = {accuracy: True, top5: True, f1: True, r2: True}
 BUILT_IN: dict[str, QualityMetric] = {
     function.__name__: QualityMetric(
         name=function.__name__,
         function=function,
-        greater_is_better=_GREATER_IS_BETTER.get(function, False),
+        greater_is_better=GREATER_IS_BETTER[function.__name__],
         built_in=True,
     )
     for function in (accuracy, top5, f1, mae, mse, rmse, r2)
@@ -90,9 +92,13 @@ def chosen_metrics(
     """The metrics of the recipe, built-in ones and functions of steps/evaluate.py.
 
     Raises:
-        ConfigError: A metric is neither, or its direction is not given.
+        ConfigError: As `check_metrics`; or steps/evaluate.py has no such function.
     """
-    return tuple(_chosen(spec, recipe_root) for spec in asked)
+    check_metrics(asked)
+    return tuple(
+        BUILT_IN[spec.name] if spec.function is None else _users(spec, spec.function, recipe_root)
+        for spec in asked
+    )
 
 
 def default_metrics(outputs: Mapping[str, Array], labels: Any) -> tuple[QualityMetric, ...]:
@@ -197,7 +203,7 @@ def _rows(array: Array) -> Array:
 
 def _drop(metric: QualityMetric, own: Mapping[str, float], reference: Mapping[str, float]) -> float:
     difference = reference[f"quality/{metric.name}"] - own[f"quality/{metric.name}"]
-    return difference if metric.greater_is_better else -difference
+    return (difference if metric.greater_is_better else -difference) + 0.0  # never -0.0
 
 
 def _computed(metric: QualityMetric, outputs: Any, labels: Any) -> float:
@@ -216,35 +222,19 @@ def _names(value: Any) -> str:
     return ", ".join(value) if isinstance(value, dict) else ("one" if value is not None else "none")
 
 
-def _chosen(spec: MetricSpec, recipe_root: Path | None) -> QualityMetric:
-    if spec.function is not None:
-        return _users(spec, recipe_root)
-    if spec.name in BUILT_IN:
-        return BUILT_IN[spec.name]
-    near = difflib.get_close_matches(spec.name, BUILT_IN, n=1)
-    raise ConfigError(
-        f"There is no built-in metric {spec.name!r}.",
-        received=spec.name,
-        expected=", ".join(BUILT_IN),
-        fix=f"Did you mean {near[0]!r}?"
-        if near
-        else f"Write a function in {EVALUATE_FILE} and name it: metrics: [{{name, function}}].",
-    )
-
-
-def _users(spec: MetricSpec, recipe_root: Path | None) -> QualityMetric:
+def _users(spec: MetricSpec, name: str, recipe_root: Path | None) -> QualityMetric:
     from mlflow_tfconv.data.user_code import user_function
 
-    if spec.greater_is_better is None or recipe_root is None:
+    if recipe_root is None:
         raise ConfigError(
-            f"The metric {spec.name!r} can't be used as it is.",
-            received=f"greater_is_better: {spec.greater_is_better}, recipe: {recipe_root}",
-            expected="greater_is_better: true or false, inside a recipe",
-            fix="Say in recipe.yaml, under metrics, whether more of it is better.",
+            f"The metric {spec.name!r} is a function of {EVALUATE_FILE}, and there is no recipe.",
+            received=f"function: {name}",
+            expected=f"a recipe's folder with {EVALUATE_FILE}",
+            fix="Set StepContext(recipe_root=...), or name a built-in metric.",
         )
-    function = user_function(recipe_root, EVALUATE_FILE, str(spec.function))
+    function = user_function(recipe_root, EVALUATE_FILE, name)
     if function is None:  # user_function has raised already: the function is required
-        raise ConfigError(f"{EVALUATE_FILE} has no function {spec.function}.")
+        raise ConfigError(f"{EVALUATE_FILE} has no function {name}.")
     return QualityMetric(
-        name=spec.name, function=function, greater_is_better=spec.greater_is_better
+        name=spec.name, function=function, greater_is_better=bool(spec.greater_is_better)
     )

@@ -10,6 +10,9 @@ import numpy as np
 Samples = np.ndarray[Any, np.dtype[np.int64]]
 _SPREAD = 0.25  # of the median, for the middle half of the timings
 _DRIFT = 0.10  # of the median, between the first and the second half of the run
+_WANDERING = 0.10  # of the median, for the middle half of the medians of stretches of the run
+_STRETCHES = 10
+_FEWEST_OF_A_STRETCH = 5
 _BUSY = 0.25  # processors
 _FEWEST_FOR_P99 = 100
 
@@ -35,24 +38,39 @@ def _quantiles(values: Samples, suffix: str) -> dict[str, float]:
 def doubt(values: Samples, batch: Mapping[str, Any], processors: int) -> str | None:
     """Why the timings of a batch size may be unstable, or None when they look sound.
 
+    All signs are quartiles and medians: single runs that were interrupted are none.
+
     Args:
         values: The raw timings.
         batch: What the worker tells of them: steady, busy_others.
         processors: How many the machine has.
     """
     low, middle, high = np.percentile(values, (25, 50, 75))
-    halves = (
-        [float(np.median(half)) for half in np.array_split(values, 2)] if len(values) > 1 else []
-    )
-    drift = abs(halves[0] - halves[1]) / middle if halves else 0.0
+    busy = batch.get("busy_others")
     signs = []
-    if (high - low) / middle > _SPREAD:
-        signs.append(f"the middle half of the timings spreads over {(high - low) / middle:.0%}")
-    if drift > _DRIFT:
-        signs.append(f"they drifted by {drift:.0%}")
+    # On an idle machine a wide spread around a median that stays is the model's own.
+    if (high - low) / middle > _SPREAD and (busy is None or busy > _BUSY):
+        signs.append(
+            f"the middle half of the timings lies between {low / 1e6:.3g} and {high / 1e6:.3g} ms"
+        )
+    first, second = _medians(values, 2)
+    if abs(first - second) / middle > _DRIFT:
+        signs.append(f"they drifted by {abs(first - second) / middle:.0%}")
+    medians = _medians(values, min(_STRETCHES, max(2, len(values) // _FEWEST_OF_A_STRETCH)))
+    low, high = np.percentile(medians, (25, 75))
+    if (high - low) / middle > _WANDERING:
+        signs.append(f"their median wandered by {(high - low) / middle:.0%}")
     if not batch["steady"]:
         signs.append("they were still falling after the warm-up")
     return ", ".join([*signs, *_reasons(values, batch, processors)]) if signs else None
+
+
+def _medians(values: Samples, stretches: int) -> list[float]:
+    """The median of each of as many stretches of the run."""
+    return [
+        float(np.median(part if len(part) else values))
+        for part in np.array_split(values, stretches)
+    ]
 
 
 def _reasons(values: Samples, batch: Mapping[str, Any], processors: int) -> list[str]:

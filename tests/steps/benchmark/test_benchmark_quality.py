@@ -75,6 +75,11 @@ def test_a_drop_is_positive_when_it_is_worse() -> None:
     )
 
 
+def test_no_drop_is_a_plain_zero() -> None:
+    own = {"quality/mae": 1.5}
+    assert str(drops((BUILT_IN["mae"],), own, own)["quality/mae_drop"]) == "0.0"
+
+
 def test_agreement_is_the_share_of_equal_classes() -> None:
     assert agreement({"y": SCORES}, {"y": SCORES[[0, 1, 1, 0]]}) == {"quality/agreement": 0.5}
 

@@ -46,9 +46,23 @@ def test_a_wide_spread_is_told_with_its_reason() -> None:
     busy = {"steady": True, "busy_others": 1.4}
     said = doubt(milliseconds(*[1.0, 2.0, 3.0] * 10), busy, 2)
     assert said == (
-        "the middle half of the timings spreads over 100%, "
+        "the middle half of the timings lies between 1 and 3 ms, "
         "other processes used 1.4 of 2 processors, there were only 30 runs"
     )
+
+
+def test_interrupted_runs_and_a_spread_of_the_models_own_raise_no_doubt() -> None:
+    assert doubt(milliseconds(*[0.03] * 80, *[0.9] * 20, *[0.03] * 80), CALM, 2) is None
+    assert doubt(milliseconds(*[1.0, 2.0, 3.0] * 100), CALM, 2) is None
+
+
+def test_a_median_that_comes_and_goes_is_told() -> None:
+    values = [*[1.0] * 30, *[1.4] * 30] * 4
+    assert "their median wandered by 33%" in str(doubt(milliseconds(*values), CALM, 2))
+
+
+def test_a_single_run_raises_no_doubt_but_the_count() -> None:
+    assert doubt(milliseconds(1.0), CALM, 2) is None
 
 
 def test_a_drift_is_told() -> None:
