@@ -85,7 +85,7 @@ def test_a_device_that_is_none_is_told_with_its_line(root):
 def test_a_function_that_the_users_file_lacks_is_told_with_a_near_one(root):
     file = root / "steps" / "train.py"
     file.write_text(file.read_text().replace("def model_fn", "def modelfn"))
-    with pytest.raises(ConfigError, match="steps/train.py has no model_fn") as caught:
+    with pytest.raises(ConfigError, match=r"steps/train\.py has no model_fn") as caught:
         read_recipe(root, "local")
     assert "Did you mean 'modelfn'?" in str(caught.value)
 
