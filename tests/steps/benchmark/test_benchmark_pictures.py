@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ from mlflow_tfconv.steps.benchmark.pictures import _apart, quality_against_laten
 @pytest.mark.parametrize("heights", [[0.5] * 7, [0.1, 0.9, 0.9, 0.95], [0.97] * 16, [0.3]])
 def test_names_keep_their_distance_and_stay_in_the_frame(heights: list[float]) -> None:
     moved = _apart(heights, 1 / 16)
-    assert min(moved) >= 0 and max(moved) <= 1
-    gaps = [upper - lower for lower, upper in zip(moved, moved[1:], strict=False)]
+    assert min(moved) >= 0
+    assert max(moved) <= 1
+    gaps = [upper - lower for lower, upper in itertools.pairwise(moved)]
     assert all(gap >= 1 / 16 - 1e-9 for gap in gaps)
 
 
@@ -27,5 +29,5 @@ def test_one_point_is_no_picture(tmp_path: Path) -> None:
     rows = tuple(VariantReport(run_name=f"{n}/onnx", metrics=metrics) for n in "ab")
     assert quality_against_latency(Reports(rows=rows[:1]), "quality/mae", tmp_path / "p") is None
     text = quality_against_latency(Reports(rows=rows), "quality/mae", tmp_path / "p.png")
-    assert text is not None and text.startswith("quality/mae against latency at batch 1")
+    assert str(text).startswith("quality/mae against latency at batch 1")
     assert (tmp_path / "p.png").is_file()
