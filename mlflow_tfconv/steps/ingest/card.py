@@ -22,11 +22,22 @@ def card_of(manifest: Manifest, statistics: Statistics, workdir: Path) -> Card:
     parts: list[Text | Table | Picture] = [
         _splits(manifest, total),
         _features(manifest.schema, statistics),
+        *(Text(text=text) for text in varying_features(manifest.schema)),
         *_balance(manifest, statistics),
         *_picture(manifest.schema, statistics, workdir),
         Text(text=f"Content digest {manifest.digest}."),
     ]
     return Card(title=f"{total:,} examples in {used} splits", parts=tuple(parts))
+
+
+def varying_features(schema: Schema) -> tuple[str, ...]:
+    """A sentence for each feature whose shape differs between examples."""
+    return tuple(
+        f"The feature {name!r} varies in shape ({_shape(spec)}): its batches are padded with zeros "
+        "up to the longest example, which layers that need a fixed size refuse."
+        for name, spec in schema.features.items()
+        if spec.varies
+    )
 
 
 def _splits(manifest: Manifest, total: int) -> Table:

@@ -64,11 +64,13 @@ class IngestStep(Step[IngestConfig]):
             DataError: The source is missing or damaged, or an example is unfit.
         """
         from mlflow_tfconv.data.manifest import write_manifest
-        from mlflow_tfconv.steps.ingest.card import card_of
+        from mlflow_tfconv.steps.ingest.card import card_of, varying_features
 
         manifest, statistics = self._ingested(workdir, context)
         path = write_manifest(manifest, workdir)
         _tell(manifest, path, context)
+        for text in varying_features(manifest.schema):
+            context.emit(Message(text=text))
         dataset = Dataset(manifest=path, digest=manifest.digest, counts=manifest.counts)
         return StepResult(output=dataset, card=card_of(manifest, statistics, workdir))
 

@@ -10,7 +10,7 @@ import pytest
 
 from mlflow_tfconv.data.manifest import read_manifest
 from mlflow_tfconv.data.reading import read_dataset
-from mlflow_tfconv.engine.cards import Picture, Table
+from mlflow_tfconv.engine.cards import Picture, Table, Text
 from mlflow_tfconv.engine.events import DatasetUsed, Message, Metric, Progress
 from mlflow_tfconv.errors import ConfigError, DataError
 from mlflow_tfconv.steps.ingest.config import IngestConfig
@@ -105,6 +105,19 @@ def test_params_and_location_arrive_as_arguments(ingest: Any, tmp_path: Path) ->
     result = ingest(code, location="numbers.txt", params={"times": 2}, split_ratios=(1.0, 0.0, 0.0))
     batch = next(iter(read_dataset(result.output, "train", 8)))
     assert batch.numpy().tolist() == [6, 10, 14]
+
+
+def test_a_feature_that_varies_in_shape_is_said(ingest: Any, events: list[Any]) -> None:
+    code = """
+        def load_examples():
+            for number in range(6):
+                yield {"words": [1.0] * (3 + number % 2), "fixed": [1.0, 2.0]}
+        """
+    result = ingest(code, split_ratios=(1.0, 0.0, 0.0))
+    said = [e.text for e in events if isinstance(e, Message) and e.level == "info"]
+    assert len(said) == 1
+    assert "'words' varies in shape (varies): its batches are padded" in said[0]
+    assert said[0] in [part.text for part in result.card.parts if isinstance(part, Text)]
 
 
 def test_text_labels_become_sorted_class_names(ingest: Any) -> None:
