@@ -1,9 +1,8 @@
 """A Keras model becomes a SavedModel and an ONNX file, each checked against the model itself.
 
-Run it from any folder: `python 01_convert_a_keras_model.py`.
+Run it from any folder: `python 01_convert_a_keras_model.py`. It leaves both in `converted`.
 """
 
-import tempfile
 from pathlib import Path
 
 import keras
@@ -12,7 +11,7 @@ from keras import layers
 
 import mlflow_tfconv as tfconv
 
-folder = Path(tempfile.mkdtemp(prefix="tfconv-"))
+folder = Path("converted")  # in the current folder
 
 # Any Keras model will do; this one is as tiny as a CNN can be.
 model = keras.Sequential(

@@ -1,9 +1,9 @@
 """A trained model becomes an int8 ONNX file; both are measured side by side.
 
-Run it from any folder: `python 02_compress_and_compare.py`.
+Run it from any folder: `python 02_compress_and_compare.py`. It leaves the models and the page in
+`compared`.
 """
 
-import tempfile
 from pathlib import Path
 
 import keras
@@ -13,7 +13,7 @@ from sklearn.datasets import load_digits
 
 import mlflow_tfconv as tfconv
 
-folder = Path(tempfile.mkdtemp(prefix="tfconv-"))
+folder = Path("compared")  # in the current folder
 
 # The 1,797 handwritten digits that ship inside scikit-learn, the last 360 kept for the test.
 digits = load_digits()

@@ -12,7 +12,8 @@ from keras import layers
 
 import mlflow_tfconv as tfconv
 
-folder = Path(tempfile.mkdtemp(prefix="tfconv-"))
+scratch = tempfile.TemporaryDirectory(prefix="tfconv-")  # deleted at the end
+folder = Path(scratch.name)
 model = keras.Sequential(
     [
         keras.Input((16,), name="reading"),
@@ -51,4 +52,7 @@ try:
     )
 except tfconv.ParityError as error:
     print(f"Refused: {error}")
-    print(f"Written all the same: {[path.name for path in (folder / 'exact').iterdir()]}")
+    left = [path.name for path in (folder / "exact").iterdir()]
+    print(f"Files that it left behind: {', '.join(left) or 'none'}")
+
+scratch.cleanup()

@@ -29,7 +29,8 @@ def tell(event: Event) -> None:
         print(f"epoch {event.step}: validation accuracy {event.value:.3f}")
 
 
-folder = Path(tempfile.mkdtemp(prefix="tfconv-"))
+scratch = tempfile.TemporaryDirectory(prefix="tfconv-")  # deleted at the end
+folder = Path(scratch.name)
 for name in ("ingest", "train", "convert"):
     (folder / name).mkdir()
 
@@ -50,3 +51,5 @@ print(trained.card.title)
 convert = ConvertStep(ConvertConfig(formats=("onnx",)))
 converted = convert.run(trained.output, folder / "convert", context).output
 print(f"{converted.onnx} agrees with Keras: {converted.parity['onnx'].passed}")
+
+scratch.cleanup()

@@ -25,7 +25,8 @@ steps:
   register: {validation_criteria: [{metric: quality/accuracy, min: 0.8}]}
 """
 
-root = Path(tempfile.mkdtemp(prefix="tfconv-")) / "digits"
+scratch = tempfile.TemporaryDirectory(prefix="tfconv-")  # deleted at the end
+root = Path(scratch.name) / "digits"
 shutil.copytree(TEMPLATE, root, ignore=shutil.ignore_patterns("metadata", "__pycache__"))
 (root / "profiles" / "local.yaml").write_text(PROFILE)
 
@@ -43,3 +44,5 @@ print(report[["quality/accuracy", "latency/p50_ms", "footprint/size_mb"]])
 version = recipe.get_artifact("registered_model_version")  # MLflow's own entity
 print(f"registered_model_version: {version.name} {version.version}")
 print(f"run: {recipe.get_artifact('run').info.run_id}")
+
+scratch.cleanup()
