@@ -23,8 +23,13 @@ class MetricSpec:
 
     Attributes:
         name: Its name, as in `quality/<name>`.
-        function: Name of a function in steps/evaluate.py, or None for a built-in metric.
-        greater_is_better: Its direction; None lets a built-in metric decide.
+        function: Name of a function `(outputs, labels) -> float` in steps/evaluate.py; None for a
+            built-in metric. It is called once with all examples: `outputs` is the numpy array
+            (examples, ...) that the model gives, or {output: array} when it has several outputs;
+            `labels` is an array (examples, ...) as in the dataset, or {label: array} when there are
+            several.
+        greater_is_better: Its direction, true or false; a function needs it, a built-in metric
+            knows its own.
     """
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (read by pydantic off the class)
