@@ -58,7 +58,7 @@ def _judged(
     truths = _by_name(label, names)
     for name in losses.keys() & given.keys() & truths.keys():
         ignored = _ignored_classes(losses[name])
-        if ignored is None:
+        if ignored is None or not hasattr(given[name], "shape"):
             continue
         only = next(iter(labels)) if len(labels) == 1 else name
         classes = labels[only].class_names if only in labels else None
@@ -80,6 +80,8 @@ def _by_name(value: Any, names: Sequence[str]) -> dict[str, Any]:
 
 def _ignored_classes(loss: Any) -> set[int] | None:
     """The labels that a sparse categorical loss passes over; None for any other loss."""
+    if not isinstance(loss, str) and not callable(loss):  # a list of them, for nested outputs
+        return None
     found = keras.losses.get(loss)
     function, settings = getattr(found, "fn", found), getattr(found, "_fn_kwargs", {})
     if function is not keras.losses.sparse_categorical_crossentropy:
@@ -93,8 +95,8 @@ def _ignored_classes(loss: Any) -> set[int] | None:
 def _highest(label: Any, classes: tuple[str, ...] | None, ignored: set[int]) -> int:
     """One output is too few for any labels: its softmax is 1 whatever the input."""
     declared = range(len(classes)) if classes else range(2)
-    seen = np.unique(np.asarray(label).astype(np.int64)).tolist()
-    return max({*declared, *seen} - ignored)
+    seen: list[int] = np.unique(np.asarray(label).astype(np.int64)).tolist()
+    return max(int(number) for number in {*declared, *seen} - ignored)
 
 
 def _too_few(judged: _Judged) -> DataError:
