@@ -30,7 +30,7 @@ _TRANSIENT = {"TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR", "REQUEST_LIMIT_EXCEED
 _IMPATIENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
 }
 PARENT_TAG = "mlflow.parentRunId"
 SOURCE_TAG = "mlflow.source.name"
@@ -141,11 +141,13 @@ class Server:
         return f"The tracking server {without_credentials(self.destination.tracking_uri)}"
 
     def _unreachable(self, error: Exception) -> UnreachableError:
+        first = self.destination.is_remote and not self._has_answered
+        slow = " A server that wakes up slowly gets more time by MLFLOW_HTTP_REQUEST_TIMEOUT."
         return UnreachableError(
             f"{self._name} can't be reached, or fails.",
             received=f"{type(error).__name__}: {error}",
             fix="Check MLFLOW_TRACKING_URI, or experiment.tracking_uri in the profile, and the "
-            "credentials (MLFLOW_TRACKING_USERNAME and _PASSWORD, or _TOKEN).",
+            f"credentials (MLFLOW_TRACKING_USERNAME and _PASSWORD, or _TOKEN).{slow if first else ''}",
         )
 
     @cached_property

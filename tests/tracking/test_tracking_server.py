@@ -53,3 +53,12 @@ def test_a_server_that_refuses_has_answered() -> None:
     with pytest.raises(RefusedError):
         server.call(refuse)
     assert server.call(lambda: os.environ.get("MLFLOW_HTTP_REQUEST_MAX_RETRIES")) is None
+
+
+def test_mlflow_s_client_prints_no_links_between_our_lines(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = server_at("http://127.0.0.1:9").client._tracking_client
+    monkeypatch.setattr(client.store, "update_run_info", lambda *_, **__: None)
+    client.set_terminated("abc")  # would ask the server for the run's name, and print it
+    assert capsys.readouterr().out == ""
