@@ -54,3 +54,10 @@ def test_init_finds_the_templates_of_an_installed_wheel(wheel: Path, tmp_path: P
         [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
     )
     assert done.stdout.strip() == str(site / "mlflow_tfconv" / "templates" / "digits")
+
+
+def test_a_checkout_can_be_installed_editable(tmp_path: Path) -> None:
+    (built,) = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["editable"])
+    with zipfile.ZipFile(built) as archive:
+        (path,) = (name for name in archive.namelist() if name.endswith(".pth"))
+        assert Path(archive.read(path).decode().strip()).resolve() == ROOT
