@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +39,8 @@ def main() -> None:
     """Inspect, convert, compress and benchmark Keras and TensorFlow models."""
     # TensorFlow's INFO chatter is off, unless the user wants it; its warnings stay.
     set_defaults()
+    # Python ends with a search for garbage, which takes a second among TensorFlow's modules.
+    atexit.register(gc.freeze)
 
 
 @main.command()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import re
 import shlex
 import shutil
@@ -111,6 +113,8 @@ def _spoken_errors() -> Iterator[None]:
     """Our errors are a red message and exit code 1, Ctrl-C is exit code 130."""
     from mlflow_tfconv.errors import TfconvError
 
+    # Python ends with a search for garbage, which takes a second among MLflow's modules.
+    atexit.register(gc.freeze)
     try:
         yield
     except TfconvError as error:
