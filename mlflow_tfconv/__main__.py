@@ -81,7 +81,7 @@ def convert(model: Path, output: Path, formats: tuple[Format, ...]) -> None:
             click.echo(str(path))
         for name, report in converted.parity.items():
             click.echo(f"  {name}: largest difference {report.max_abs_error:.3g}, passed")
-        for note in converted.notes:
+        for note in (*converted.choices, *converted.warnings):
             click.echo(f"  {note}")
 
 

@@ -6,7 +6,7 @@ relative to the store, so that a result can be moved, or made on another machine
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,56 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Something that the model's files leave open, and what was inferred or assumed.
+
+    Attributes:
+        what: The question, such as "outputs" or "is_training".
+        chosen: The answer that was taken, in words or as the name of a tensor.
+        alternatives: What could have been taken instead.
+        argument: The argument of `convert` that chooses otherwise, such as "outputs"; None when
+            no argument does.
+        reason: Why this answer, in words.
+    """
+
+    what: str
+    chosen: str
+    alternatives: tuple[str, ...] = ()
+    argument: str | None = None
+    reason: str = ""
+
+    def __str__(self) -> str:
+        """In a sentence."""
+        why = f" ({self.reason})" if self.reason else ""
+        others = f"; instead: {', '.join(self.alternatives)}" if self.alternatives else ""
+        how = f" (argument `{self.argument}`)" if self.argument and self.alternatives else ""
+        return f"{self.what}: {self.chosen}{why}{others}{how}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputParity:
+    """How closely one output of an export agrees with the source's.
+
+    Attributes:
+        max_abs_error: Largest absolute difference over all examples.
+        max_rel_error: It, relative to the largest magnitude of the source's values; 0 when both
+            are zero everywhere.
+        cosine: Smallest cosine similarity of an example's values; None for integers and strings.
+        argmax_agreement: Share of examples whose largest value has the same place; None where
+            that makes no sense.
+        not_finite: Number of NaN and infinite values in the source's output.
+        exceeded: Number of values beyond tolerance.
+    """
+
+    max_abs_error: float
+    max_rel_error: float = 0.0
+    cosine: float | None = None
+    argmax_agreement: float | None = None
+    not_finite: int = 0
+    exceeded: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ParityReport:
     """The verdict on whether two model files give the same outputs.
 
@@ -68,9 +118,11 @@ class ParityReport:
         absolute_tolerance: What was allowed, absolutely.
         relative_tolerance: What was allowed, relative to each reference value.
         examples: Number of examples compared.
-        outputs: Output name to its largest absolute error.
+        outputs: Output name to how closely it agrees.
         problem: Why it failed, in words, or None.
         samples: What the examples were, in words.
+        first_divergence: The first layer or node whose values differ, or None when all agree or
+            it can't be told.
     """
 
     reference: Path
@@ -81,9 +133,45 @@ class ParityReport:
     absolute_tolerance: float
     relative_tolerance: float
     examples: int
-    outputs: Mapping[str, float] = field(default_factory=dict)
+    outputs: Mapping[str, OutputParity] = field(default_factory=dict)
     problem: str | None = None
     samples: str = "given samples"
+    first_divergence: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parity(Mapping[str, ParityReport]):
+    """The verdicts on all exports of a model: format ("saved_model", "onnx") to its report.
+
+    Attributes:
+        reports: The same as a plain mapping.
+    """
+
+    reports: Mapping[str, ParityReport] = field(default_factory=dict)
+
+    @property
+    def passed(self) -> bool:
+        """Whether there is a verdict, and every one is good."""
+        return bool(self.reports) and all(report.passed for report in self.reports.values())
+
+    @property
+    def max_abs_error(self) -> float:
+        """The largest of all absolute errors."""
+        return max((report.max_abs_error for report in self.reports.values()), default=0.0)
+
+    @property
+    def max_rel_error(self) -> float:
+        """The largest of all relative errors."""
+        return max((report.max_rel_error for report in self.reports.values()), default=0.0)
+
+    def __getitem__(self, format: str) -> ParityReport:  # noqa: A002 (the word everywhere)
+        return self.reports[format]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.reports)
+
+    def __len__(self) -> int:
+        return len(self.reports)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,19 +182,30 @@ class ConvertedModel:
         source: The checkpoint that was converted.
         saved_model: The SavedModel's folder, or None when it was not asked for.
         onnx: The ONNX file, or None when it was not asked for.
-        inputs: The inputs, the same in every format.
-        outputs: The outputs, the same in every format.
+        keras: A file that Keras 3 loads: the source itself, or what a source of an older Keras was
+            translated to; None when there is none.
+        inputs: The inputs.
+        outputs: The outputs.
+        onnx_inputs: Those of the ONNX file where it can't have the same, such as strings.
+        onnx_outputs: As `onnx_inputs`.
         parity: Format ("saved_model", "onnx") to its verdict against the source.
-        notes: What was decided on the way and a user may want to know.
+        source_format: What the source was, a key of `formats.FORMATS`.
+        choices: What the files left open and was inferred or assumed.
+        warnings: What a user should know.
     """
 
     source: Path
     saved_model: Path | None
     onnx: Path | None
+    keras: Path | None = None
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
-    parity: Mapping[str, ParityReport] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    onnx_inputs: tuple[TensorSpec, ...] | None = None
+    onnx_outputs: tuple[TensorSpec, ...] | None = None
+    parity: Parity = field(default_factory=Parity)
+    source_format: str = ""
+    choices: tuple[Choice, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,9 +347,12 @@ NOUNS: dict[str, type] = {
     kind.__name__: kind
     for kind in (
         TensorSpec,
+        Choice,
         Dataset,
         Checkpoint,
+        OutputParity,
         ParityReport,
+        Parity,
         ConvertedModel,
         Audit,
         Variant,

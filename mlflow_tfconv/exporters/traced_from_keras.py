@@ -31,6 +31,10 @@ def traced_from_keras(path: Path, *, device: Device, model: Any = None) -> Trace
     return Traced(
         function=function,
         module=module_of(function, reference.model),
-        reference=reference,
+        inputs=reference.inputs,
+        outputs=reference.outputs,
+        open_reference=lambda: reference,
         parameters=reference.model.count_params(),
+        source_format="keras",
+        model=reference.model,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from mlflow_tfconv.artifacts import Choice
 from mlflow_tfconv.device import Device
 from mlflow_tfconv.exporters.call_from_saved_model_v1 import call_from_saved_model_v1
 from mlflow_tfconv.exporters.trace_function import module_of, trace_function
@@ -31,18 +32,24 @@ def traced_from_saved_model(path: Path, *, device: Device, model: Any = None) ->
     return Traced(
         function=function,
         module=module_of(function, reference.model),
-        reference=reference,
+        inputs=reference.inputs,
+        outputs=reference.outputs,
+        open_reference=lambda: reference,
         parameters=sum(
             variable.shape.num_elements() or 0
             for variable in variables
             if variable.dtype.is_floating
         ),
-        notes=_notes(reference),
+        source_format="saved_model",
+        choices=_choices(reference),
     )
 
 
-def _notes(reference: SavedModelRuntime) -> tuple[str, ...]:
-    others = sorted(set(reference.model.signatures) - {reference.signature})
+def _choices(reference: SavedModelRuntime) -> tuple[Choice, ...]:
+    others = tuple(sorted(set(reference.model.signatures) - {reference.signature}))
     if not others:
         return ()
-    return (f"The signature {reference.signature!r} was converted; not: {', '.join(others)}.",)
+    chosen = Choice(
+        what="signature", chosen=reference.signature, alternatives=others, argument="signature"
+    )
+    return (chosen,)

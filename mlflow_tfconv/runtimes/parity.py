@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mlflow_tfconv.arguments import require_numbers
-from mlflow_tfconv.artifacts import ParityReport, Variant
+from mlflow_tfconv.artifacts import OutputParity, ParityReport, Variant
 from mlflow_tfconv.device import Device
 from mlflow_tfconv.runtimes.batches_of import Samples, batches_of
 from mlflow_tfconv.runtimes.given_model import is_live_model, model_path
@@ -155,7 +155,10 @@ class Comparison:
             absolute_tolerance=self.absolute_tolerance,
             relative_tolerance=self.relative_tolerance,
             examples=self.examples,
-            outputs=dict(self.worst),
+            outputs={
+                name: OutputParity(max_abs_error=error, exceeded=self.exceeded.get(name, 0))
+                for name, error in self.worst.items()
+            },
             problem=problem,
             samples=samples,
         )

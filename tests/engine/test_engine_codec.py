@@ -14,14 +14,14 @@ def test_a_noun_survives_a_move_of_its_folder_and_of_the_store():
         onnx=None,
         inputs=(TensorSpec(name="x", dtype="float32", shape=(None, 8)),),
         outputs=(),
-        notes=("a note",),
+        warnings=("a note",),
     )
     text = json.dumps(encode(noun, Path("/work/here"), Path("/state")))
     moved = decode(json.loads(text), Path("/other/place"), Path("/elsewhere"))
     assert moved.saved_model == Path("/other/place/saved_model")
     assert moved.source == Path("/elsewhere/results/train/1/model.keras")
     assert moved.inputs == noun.inputs
-    assert moved.notes == ("a note",)
+    assert moved.warnings == ("a note",)
 
 
 def test_numpy_numbers_become_plain_ones():

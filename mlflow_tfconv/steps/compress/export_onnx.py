@@ -21,4 +21,4 @@ def export_onnx(source: Path, output: Path, *, device: Device, opset: int = 17) 
     """
     traced = traced_from_source(source, device=device)
     onnx_from_traced(traced, output, opset=opset)
-    return traced.reference
+    return traced.open_reference()

@@ -24,7 +24,8 @@ def card_of(converted: ConvertedModel, parameters: int) -> Card:
             _signature(converted),
             _parity(converted),
             _sizes(converted),
-            *(Text(text=note) for note in converted.notes),
+            *(Text(text=str(choice)) for choice in converted.choices),
+            *(Text(text=warning) for warning in converted.warnings),
         ),
     )
 

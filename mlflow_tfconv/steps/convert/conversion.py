@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from mlflow_tfconv.arguments import made_folder
-from mlflow_tfconv.artifacts import ConvertedModel, ParityReport, TensorSpec
+from mlflow_tfconv.artifacts import ConvertedModel, Parity, ParityReport, TensorSpec
 from mlflow_tfconv.device import Device
 from mlflow_tfconv.engine.atomic import replace_folder
 from mlflow_tfconv.engine.events import Emit, Progress, ignore
@@ -79,8 +79,10 @@ class Conversion:
             onnx=paths.get("onnx"),
             inputs=traced.inputs,
             outputs=traced.outputs,
-            parity=reports,
-            notes=self._notes(traced),
+            parity=Parity(reports=reports),
+            source_format=traced.source_format,
+            choices=traced.choices,
+            warnings=self._warnings(traced),
         )
         return converted, traced
 
@@ -103,7 +105,8 @@ class Conversion:
     def _compared(self, traced: Traced, work: Path, output: Path) -> dict[str, ParityReport]:
         """A verdict for each format; the source computes its outputs once."""
         self._progress(len(self.config.formats) + 1, "comparing")
-        answers = [(batch, predicted(traced.reference, batch)) for batch in self._batches(traced)]
+        reference = traced.open_reference()
+        answers = [(batch, predicted(reference, batch)) for batch in self._batches(traced)]
         _keep_examples([batch for batch, _ in answers], work / EXAMPLES_FILE)
         reports: dict[str, ParityReport] = {}
         for name in self.config.formats:
@@ -131,10 +134,10 @@ class Conversion:
             return random_inputs(traced.inputs)
         return self.samples(traced.inputs)
 
-    def _notes(self, traced: Traced) -> tuple[str, ...]:
+    def _warnings(self, traced: Traced) -> tuple[str, ...]:
         if self.samples is not None:
-            return traced.notes
-        return (*traced.notes, f"There was no data to compare the outputs on: {DESCRIPTION}.")
+            return traced.warnings
+        return (*traced.warnings, f"There was no data to compare the outputs on: {DESCRIPTION}.")
 
     def _progress(self, done: int, detail: str) -> None:
         total = len(self.config.formats) + 2

@@ -13,8 +13,8 @@ from mlflow_tfconv.steps.convert.conversion import EXAMPLES_FILE
 
 def emit_results(converted: ConvertedModel, parameters: int, opset: int, emit: Emit) -> None:
     """Announces base/keras, base/saved_model and base/onnx, as far as they exist."""
-    for note in converted.notes:
-        emit(Message(text=note))
+    for said in (*map(str, converted.choices), *converted.warnings):
+        emit(Message(text=said))
     # The same for all variants, so they belong to the parent run: charts choose params that differ.
     emit(Param(name="parameters", value=parameters))
     if converted.onnx is not None:

@@ -119,7 +119,7 @@ def test_samples_decide_on_what_is_compared(cnn_file: Path, tmp_path: Path) -> N
     samples = [{"image": np.ones((3, 8, 8, 1), np.float32)}]
     converted = tfconv.convert(cnn_file, tmp_path / "out", samples=samples)
     assert converted.parity["onnx"].examples == 3
-    assert converted.notes == ()
+    assert converted.warnings == ()
     assert np.load(tmp_path / "out/examples.npz")["image"].shape == (3, 8, 8, 1)
     single = tfconv.convert(
         cnn_file, tmp_path / "one", samples=np.ones((3, 8, 8, 1)), formats="onnx"

@@ -95,7 +95,7 @@ def test_a_recipe_without_training_starts_from_a_file(cnn_file: Path, tmp_path: 
     assert step.inputs() == (Path("model.keras"),)
     assert result.output.source == work / "source.keras"
     assert result.output.saved_model is None
-    assert "no data to compare" in result.output.notes[0]
+    assert "no data to compare" in result.output.warnings[0]
 
 
 def test_layers_that_the_recipe_registers_are_known(tmp_path: Path) -> None:

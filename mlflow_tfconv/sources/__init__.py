@@ -1,0 +1,1 @@
+"""What people have on disk, read into something that TensorFlow of today can run."""
