@@ -10,13 +10,17 @@ from mlflow_tfconv.exporters.live_model import require_keras_model
 from mlflow_tfconv.exporters.trace_function import module_of, trace_function
 from mlflow_tfconv.exporters.traced import Traced
 from mlflow_tfconv.runtimes.keras_runtime import KerasRuntime
+from mlflow_tfconv.sources.options import SourceOptions
 
 
-def traced_from_keras(path: Path, *, device: Device, model: Any = None) -> Traced:
+def traced_from_keras(
+    path: Path, options: SourceOptions = SourceOptions(), *, device: Device, model: Any = None
+) -> Traced:
     """Traces the model for inference, with a batch of any size.
 
     Args:
         path: The file; of a live model the place it is said to come from.
+        options: What the user says about what the file leaves open.
         device: Where to compute.
         model: A live `keras.Model`, which is then used instead of the file.
 
@@ -24,6 +28,7 @@ def traced_from_keras(path: Path, *, device: Device, model: Any = None) -> Trace
         ConfigError: The live object is no Keras 3 model.
         ConversionError: The file is refused or can't be loaded, or its inputs can't be told.
     """
+    del options
     if model is not None:
         require_keras_model(model)
     reference = KerasRuntime(path, device=device, model=model, traced=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from mlflow_tfconv.artifacts import Choice
 from mlflow_tfconv.device import Device
@@ -11,20 +10,23 @@ from mlflow_tfconv.exporters.call_from_saved_model_v1 import call_from_saved_mod
 from mlflow_tfconv.exporters.trace_function import module_of, trace_function
 from mlflow_tfconv.exporters.traced import Traced
 from mlflow_tfconv.runtimes.saved_model_runtime import SavedModelRuntime
+from mlflow_tfconv.sources.options import SourceOptions
 
 
-def traced_from_saved_model(path: Path, *, device: Device, model: Any = None) -> Traced:
+def traced_from_saved_model(
+    path: Path, options: SourceOptions = SourceOptions(), *, device: Device
+) -> Traced:
     """Traces the SavedModel's `serving_default`, or the only signature there is.
 
     Args:
         path: The folder that holds saved_model.pb.
+        options: What the user says about what the files leave open.
         device: Where to compute.
-        model: Not used; a SavedModel is always read from its folder.
 
     Raises:
         ConversionError: It is refused, damaged, or has no signature that can be told.
     """
-    del model
+    del options
     reference = SavedModelRuntime(path, device=device)
     call = call_from_saved_model_v1(path, reference.signature) or reference.call
     function = trace_function(call, reference.inputs)

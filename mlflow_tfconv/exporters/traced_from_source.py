@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -9,47 +10,75 @@ from typing import Any
 from mlflow_tfconv.device import Device
 from mlflow_tfconv.errors import ConversionError
 from mlflow_tfconv.exporters.traced import Traced
-from mlflow_tfconv.runtimes.formats import FORMATS, recognised
+from mlflow_tfconv.formats.recognition import FORMATS, Recognised, recognised
+from mlflow_tfconv.sources.options import SourceOptions
 
-#: Format to the file that reads it and the function of the same name in it.
+#: Format to the file that reads it and the function of the same name in it, which takes the path,
+#: the `SourceOptions` and `device`, and gives a `Traced`.
 READERS = {
     "keras": "traced_from_keras",
     "keras_h5": "traced_from_keras",
+    "weights_h5": "traced_from_keras",
+    "keras_json": "traced_from_keras",
+    "keras_yaml": "traced_from_keras",
     "saved_model": "traced_from_saved_model",
+    "tf_checkpoint": "traced_from_graph",
+    "tf_checkpoint_v1": "traced_from_graph",
+    "tf_checkpoint_folder": "traced_from_graph",
+    "meta_graph": "traced_from_graph",
+    "graph_def": "traced_from_graph",
+    "graph_text": "traced_from_graph",
+    "object_checkpoint": "traced_from_object_checkpoint",
+    "darknet_weights": "traced_from_darknet",
+    "darknet_cfg": "traced_from_darknet",
+    "archive": "traced_from_archive",
 }
 
 
-def traced_from_source(path: Path, *, device: Device, model: Any = None) -> Traced:
+def traced_from_source(
+    path: Path,
+    *,
+    options: SourceOptions = SourceOptions(),
+    device: Device,
+    model: Any = None,
+) -> Traced:
     """Reads a model of any format that is known.
 
     Args:
         path: The file, folder or checkpoint prefix.
+        options: What the user says about what the files leave open.
         device: Where to compute.
         model: A live `keras.Model`, which is then read instead of `path`.
 
     Raises:
         ConversionError: Nobody reads this format, or its reader refuses or can't read the file.
     """
-    kind, place = "keras", path
-    if model is None:
-        found = recognised(path)
-        kind, place = found.format, found.path
-    if kind not in READERS:
+    if model is not None:
+        from mlflow_tfconv.exporters.traced_from_keras import traced_from_keras
+
+        return traced_from_keras(path, options, device=device, model=model)
+    found = recognised(path)
+    reader = _reader(found, options)
+    traced: Traced = reader(found.path, options, device=device)
+    return replace(traced, source_format=traced.source_format or found.format)
+
+
+def _reader(found: Recognised, options: SourceOptions) -> Any:
+    kind = found.format
+    if kind in ("keras_json", "keras_yaml") and options.weights is not None:
+        weights = recognised(options.weights).format
+        kind = "object_checkpoint" if weights.startswith(("object", "tf_checkpoint")) else kind
+    name = READERS.get(kind)
+    if name is None:
         raise ConversionError(
-            f"This format can't be converted: {recognised(path)}.",
-            received=str(path),
-            expected=" or ".join(FORMATS[name] for name in READERS),
+            f"This format can't be converted: {found}.",
+            received=str(found.path),
+            expected=" or ".join(FORMATS[name] for name in READERS if name in FORMATS),
             fix=_ADVICE.get(kind, "Load the model where it was made, and save it as a SavedModel."),
         )
-    reader = getattr(import_module(f"mlflow_tfconv.exporters.{READERS[kind]}"), READERS[kind])
-    traced: Traced = reader(place, device=device, model=model)
-    return traced
+    return getattr(import_module(f"mlflow_tfconv.exporters.{name}"), name)
 
 
 _ADVICE = {
     "onnx": "It is an ONNX model already: compress and benchmark take it as it is.",
-    "weights_h5": "Build the model in Python, load these weights into it, and save it as .keras.",
-    "keras_json": "Build the model with keras.models.model_from_json, load its weights, and save "
-    "it as .keras.",
-    "archive": "Unpack the archive and name the model in it.",
 }

@@ -15,7 +15,7 @@ import numpy as np
 from mlflow_tfconv.artifacts import TensorSpec
 from mlflow_tfconv.device import Device
 from mlflow_tfconv.errors import ConversionError, TfconvError
-from mlflow_tfconv.runtimes.formats import FORMATS, recognised
+from mlflow_tfconv.formats.recognition import FORMATS, recognised
 
 #: Format to the file and class that run it; imported when they are needed.
 _RUNTIMES = {

@@ -10,7 +10,7 @@ from typing import Any
 from mlflow_tfconv.arguments import in_short
 from mlflow_tfconv.artifacts import Checkpoint, ConvertedModel, TensorSpec, Variant, Variants
 from mlflow_tfconv.errors import ConfigError, ConversionError
-from mlflow_tfconv.runtimes.formats import recognised
+from mlflow_tfconv.formats.recognition import recognised
 from mlflow_tfconv.runtimes.given_model import is_live_model, model_path
 from mlflow_tfconv.runtimes.runtime import open_runtime
 

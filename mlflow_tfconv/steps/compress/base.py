@@ -10,7 +10,7 @@ from mlflow_tfconv.engine.codec import decode, encode
 from mlflow_tfconv.engine.digests import Digests
 from mlflow_tfconv.engine.parts import Parts
 from mlflow_tfconv.errors import ConversionError
-from mlflow_tfconv.runtimes.formats import recognised
+from mlflow_tfconv.formats.recognition import recognised
 from mlflow_tfconv.steps.compress.audit import audit
 
 _AUDIT = "audit.json"

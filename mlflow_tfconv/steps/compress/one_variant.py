@@ -13,8 +13,8 @@ from mlflow_tfconv.data.manifest import read_manifest
 from mlflow_tfconv.device import Device
 from mlflow_tfconv.engine.parts import Parts
 from mlflow_tfconv.errors import ConfigError
+from mlflow_tfconv.formats.recognition import recognised
 from mlflow_tfconv.runtimes.batches_of import Samples
-from mlflow_tfconv.runtimes.formats import recognised
 from mlflow_tfconv.runtimes.given_model import is_live_model, model_path
 from mlflow_tfconv.steps.compress.base import keras_file
 from mlflow_tfconv.steps.compress.build import build_variant

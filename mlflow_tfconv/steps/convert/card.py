@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mlflow_tfconv.artifacts import ConvertedModel, TensorSpec
 from mlflow_tfconv.engine.cards import Card, Table, Text
-from mlflow_tfconv.runtimes.formats import recognised
+from mlflow_tfconv.formats.recognition import recognised
 
 _NAMES = {"saved_model": "SavedModel", "onnx": "ONNX"}
 

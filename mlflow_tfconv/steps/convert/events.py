@@ -7,7 +7,7 @@ from pathlib import Path
 from mlflow_tfconv.artifacts import ConvertedModel
 from mlflow_tfconv.engine.digests import Digests
 from mlflow_tfconv.engine.events import Emit, Message, Metric, ModelFile, Param, VariantRun
-from mlflow_tfconv.runtimes.formats import recognised
+from mlflow_tfconv.formats.recognition import recognised
 from mlflow_tfconv.steps.convert.conversion import EXAMPLES_FILE
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from mlflow_tfconv.artifacts import TensorSpec
 from mlflow_tfconv.errors import ConversionError
 from mlflow_tfconv.exporters.traced_from_source import READERS
-from mlflow_tfconv.runtimes.formats import FORMATS, Recognised, recognised
+from mlflow_tfconv.formats.recognition import FORMATS, Recognised, recognised
 from mlflow_tfconv.runtimes.given_model import model_path
 from mlflow_tfconv.runtimes.names import tidy_name
 
@@ -23,7 +23,7 @@ class ModelInfo:
 
     Attributes:
         path: The file or folder; of a checkpoint its prefix.
-        format: A key of `runtimes.formats.FORMATS`.
+        format: A key of `formats.recognition.FORMATS`.
         detail: What else was seen of the format.
         size_bytes: All its files.
         inputs: Its inputs, as far as they can be told.

@@ -13,7 +13,7 @@ from mlflow_tfconv.artifacts import Checkpoint, ConvertedModel, Dataset, TensorS
 from mlflow_tfconv.device import Device
 from mlflow_tfconv.engine.step import Step, StepContext, StepResult
 from mlflow_tfconv.errors import ConfigError
-from mlflow_tfconv.runtimes.formats import recognised
+from mlflow_tfconv.formats.recognition import recognised
 from mlflow_tfconv.runtimes.given_model import is_live_model, model_path
 from mlflow_tfconv.steps.convert.config import ConvertConfig
 

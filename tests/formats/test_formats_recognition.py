@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mlflow_tfconv.errors import ConversionError
-from mlflow_tfconv.runtimes.formats import recognised
+from mlflow_tfconv.formats.recognition import recognised
 
 
 def test_a_format_is_told_by_content_not_by_name(
