@@ -1,0 +1,132 @@
+"""Reads a TensorFlow checkpoint one tensor at a time, after its files were found to be whole."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+from tensorflow.core.protobuf import trackable_object_graph_pb2
+
+from mlflow_tfconv.errors import ConversionError
+from mlflow_tfconv.sources.checkpoints.bundle_index import tensors_of_bundle
+from mlflow_tfconv.sources.checkpoints.checkpoint_files import (
+    CheckpointFiles,
+    require_checkpoint_files,
+)
+from mlflow_tfconv.sources.checkpoints.damaged_file import damaged_file
+from mlflow_tfconv.sources.checkpoints.slice_index import tensors_of_slices
+from mlflow_tfconv.sources.checkpoints.stored_tensor import StoredTensor
+from mlflow_tfconv.sources.checkpoints.tensor_slice import TensorSlice
+
+Array = np.ndarray[Any, Any]
+
+#: The key under which a checkpoint of TensorFlow 2 describes the objects that were saved.
+OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
+
+
+class CheckpointReader:
+    """A checkpoint of any version; opening it reads its index, never its tensors.
+
+    Args:
+        path: The prefix, or any file of the checkpoint.
+
+    Raises:
+        ConversionError: A file is missing, empty, cut off or altered, or only stands for another.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.files: CheckpointFiles = require_checkpoint_files(path)
+        self.prefix = self.files.prefix
+        self._tensors: dict[str, StoredTensor] = (
+            tensors_of_bundle(self.prefix)
+            if self.files.version == 2
+            else tensors_of_slices(self.files.v1_files)
+        )
+
+    def keys(self) -> tuple[str, ...]:
+        """All keys, sorted."""
+        return tuple(sorted(self._tensors))
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._tensors
+
+    def dtype(self, key: str) -> str:
+        """TensorFlow's name of a tensor's type, such as "float32" or "string"."""
+        return self._stored(key).dtype
+
+    def shape(self, key: str) -> tuple[int, ...]:
+        """A tensor's whole shape, also when it was saved in slices."""
+        return self._stored(key).shape
+
+    def read(self, key: str, slice: TensorSlice | None = None) -> Array:  # noqa: A002 (TF's word)
+        """A tensor's values, or those of a part of it.
+
+        Only this tensor is read; nothing is kept. Of a tensor that was saved in slices, only the
+        slices that are needed.
+
+        Raises:
+            ConversionError: There is no such key, or the values are damaged.
+        """
+        stored = self._stored(key)
+        try:
+            if slice is not None and stored.in_slices:
+                return _restored(self.files.pattern, key, slice, stored.dtype)
+            whole = self._reader.get_tensor(key)
+        except (tf.errors.OpError, RuntimeError, ValueError) as error:
+            raise self._unreadable(key, stored, error) from error
+        array: Array = np.asarray(whole)
+        return array if slice is None else np.ascontiguousarray(array[slice.index])
+
+    def object_graph(self) -> Any:
+        """The `TrackableObjectGraph` of a TensorFlow 2 checkpoint, None in others.
+
+        Raises:
+            ConversionError: It is there, but can't be read.
+        """
+        if OBJECT_GRAPH_KEY not in self:
+            return None
+        stored = self.read(OBJECT_GRAPH_KEY).item()
+        try:
+            return trackable_object_graph_pb2.TrackableObjectGraph.FromString(stored)
+        except (DecodeError, TypeError) as error:
+            file = self._stored(OBJECT_GRAPH_KEY).files[0]
+            raise damaged_file(file, "its graph of objects can't be read") from error
+
+    @cached_property
+    def _reader(self) -> Any:
+        """TensorFlow's reader: it hands values over without a copy, and holds only the index."""
+        return tf.train.load_checkpoint(self.files.pattern)
+
+    def _stored(self, key: str) -> StoredTensor:
+        try:
+            return self._tensors[key]
+        except KeyError:
+            raise ConversionError(
+                f"The checkpoint {self.prefix.name} holds no {key!r}.",
+                received=str(self.prefix),
+                expected=f"one of its {len(self._tensors)} keys",
+            ) from None
+
+    def _unreadable(self, key: str, stored: StoredTensor, error: Exception) -> ConversionError:
+        names = ", ".join(file.name for file in stored.files)
+        mismatch = "checksum" in str(error).lower()
+        why = "checksum mismatch, some bytes were altered" if mismatch else "it can't be read"
+        return ConversionError(
+            f"The checkpoint is damaged: tensor {key} in {names}: {why}.",
+            received=f"{self.prefix} ({str(error).splitlines()[0][:300]})",
+            expected="the bytes that TensorFlow wrote",
+            fix="Copy or download the file again and compare its checksum.",
+        )
+
+
+def _restored(pattern: str, key: str, slice: TensorSlice, dtype: str) -> Array:  # noqa: A002
+    with tf.init_scope(), tf.device("CPU:0"):
+        (values,) = tf.raw_ops.RestoreV2(
+            prefix=pattern, tensor_names=[key], shape_and_slices=[str(slice)], dtypes=[dtype]
+        )
+    array: Array = values.numpy()
+    return array
