@@ -6,8 +6,10 @@ relative to the store, so that a result can be moved, or made on another machine
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +123,7 @@ class ParityReport:
         outputs: Output name to how closely it agrees.
         problem: Why it failed, in words, or None.
         samples: What the examples were, in words.
+        allowed: What was allowed, in words.
         first_divergence: The first layer or node whose values differ, or None when all agree or
             it can't be told.
     """
@@ -136,7 +139,12 @@ class ParityReport:
     outputs: Mapping[str, OutputParity] = field(default_factory=dict)
     problem: str | None = None
     samples: str = "given samples"
+    allowed: str = ""
     first_divergence: str | None = None
+
+    def to_json(self) -> str:
+        """All of it; numbers that JSON lacks are written as "inf" and "nan"."""
+        return json.dumps(_plain(asdict(self)), indent=1, allow_nan=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +171,10 @@ class Parity(Mapping[str, ParityReport]):
     def max_rel_error(self) -> float:
         """The largest of all relative errors."""
         return max((report.max_rel_error for report in self.reports.values()), default=0.0)
+
+    def to_json(self) -> str:
+        """The reports by format, as their own `to_json` gives them."""
+        return json.dumps(_plain(asdict(self)["reports"]), indent=1, allow_nan=False)
 
     def __getitem__(self, format: str) -> ParityReport:  # noqa: A002 (the word everywhere)
         return self.reports[format]
@@ -362,3 +374,12 @@ NOUNS: dict[str, type] = {
         Registration,
     )
 }
+
+
+def _plain(value: Any) -> Any:
+    """A value that every reader of JSON takes."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return str(value) if isinstance(value, Path) else value

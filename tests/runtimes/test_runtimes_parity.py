@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlflow_tfconv.artifacts import ConvertedModel, ParityReport, TensorSpec, Variant
+from mlflow_tfconv.artifacts import ConvertedModel, Parity, ParityReport, TensorSpec, Variant
 from mlflow_tfconv.errors import ConfigError, ConversionError
-from mlflow_tfconv.runtimes.parity import Comparison, check_parity
+from mlflow_tfconv.runtimes.comparison import Comparison
+from mlflow_tfconv.runtimes.parity import check_parity
+from mlflow_tfconv.runtimes.parity_rows import COLUMNS, parity_rows
 from mlflow_tfconv.runtimes.runtime import Runtime
 
 SAMPLES = [{"x": np.float32([1, 2, 3])}, {"x": np.float32([4])}]
@@ -76,7 +79,7 @@ def test_nan_agrees_with_nan_unless_there_is_nothing_else() -> None:
 def test_no_examples_is_not_a_pass() -> None:
     with pytest.raises(ConfigError, match="not a single example"):
         verdict(lambda x: 2 * x, samples=[])
-    assert Comparison(0, 0).report(Path("a"), Path("b"), "none").problem is not None
+    assert Comparison().report(Path("a"), Path("b"), "none").problem is not None
 
 
 def test_samples_under_other_names_are_refused() -> None:
@@ -111,3 +114,40 @@ def test_without_samples_the_report_says_that_inputs_were_made_up(keras_file: Pa
     report = check_parity(keras_file, keras_file)
     assert report.passed
     assert "made-up inputs" in report.samples
+
+
+def test_a_tolerance_is_a_precision_a_number_a_pair_or_a_mapping() -> None:
+    def near(x: Any) -> Any:
+        return 2 * x * 1.005
+
+    assert not verdict(near).passed
+    for tolerance in ("float16", 0.01, (0, 0.006), {"relative": 0.006}):
+        assert verdict(near, tolerance=tolerance).passed, tolerance
+    assert verdict(near, tolerance="int8").allowed == "0.01 + 0.2 x largest |value|"
+    for wrong in ("float17", -1, {"cosine": 1}, (1, 2, 3), {"of_largest": 3}):
+        with pytest.raises(ConfigError, match="olerance"):
+            verdict(near, tolerance=wrong)
+
+
+def test_the_parts_of_a_tolerance_can_be_said_alone() -> None:
+    assert verdict(lambda x: 2 * x + 0.5, absolute_tolerance=0.5).relative_tolerance == 1e-3
+    assert verdict(lambda x: 2 * x, relative_tolerance=0).absolute_tolerance == 1e-4
+
+
+def test_a_report_is_json_for_every_reader() -> None:
+    report = verdict(lambda x: np.where(x > 2, np.nan, 2 * x).astype(np.float32))
+    read = json.loads(report.to_json())
+    assert (read["max_abs_error"], read["candidate"], read["passed"]) == ("inf", "formula", False)
+    assert read["outputs"]["y"]["exceeded"] == 2
+    both = json.loads(Parity(reports={"onnx": report}).to_json())
+    assert both["onnx"]["allowed"] == "0.0001 + 0.001 x |value|"
+
+
+def test_rows_say_each_output_of_each_format() -> None:
+    good, bad = verdict(lambda x: 2 * x), verdict(lambda x: 3 * x)
+    rows = parity_rows({"saved_model": good, "onnx": bad}, {"onnx": "ONNX"})
+    assert [row[:2] for row in rows] == [("saved_model", "y"), ("ONNX", "y")]
+    assert (len(rows[0]), rows[0][-1]) == (len(COLUMNS), "agrees")
+    assert rows[1][-1].startswith("disagrees: output 'y' differs by up to 4")
+    broken = parity_rows({"onnx": verdict(lambda x: x[99])})
+    assert "can't be run" in broken[0][-1]

@@ -20,9 +20,10 @@ from mlflow_tfconv.errors import ParityError
 from mlflow_tfconv.exporters.live_model import save_live_model
 from mlflow_tfconv.exporters.traced import Traced
 from mlflow_tfconv.exporters.traced_from_source import traced_from_source
-from mlflow_tfconv.runtimes.parity import Comparison
+from mlflow_tfconv.runtimes.comparison import Comparison
 from mlflow_tfconv.runtimes.random_inputs import DESCRIPTION, random_inputs
 from mlflow_tfconv.runtimes.runtime import open_runtime, predicted
+from mlflow_tfconv.runtimes.tolerance import tolerance_of
 from mlflow_tfconv.steps.convert.config import ConvertConfig
 
 Batch = Mapping[str, np.ndarray[Any, Any]]
@@ -120,8 +121,8 @@ class Conversion:
     def _verdict(
         self, name: str, path: Path, answers: Sequence[tuple[Batch, Batch]]
     ) -> ParityReport:
-        tolerances = self.config.absolute_tolerance, self.config.relative_tolerance
-        comparison = Comparison(*tolerances)
+        allowed = self.config.absolute_tolerance, self.config.relative_tolerance
+        comparison = Comparison(tolerance_of(allowed))
         with open_runtime(path, name, device=self.device) as runtime:
             for batch, answer in answers:
                 if not comparison.add(batch, answer, runtime):
