@@ -122,4 +122,3 @@ def _whole(name: bytes) -> bytes:
 
 def _readable(name: bytes) -> str:
     return _whole(name).decode("utf-8", "replace")
-
