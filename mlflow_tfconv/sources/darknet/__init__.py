@@ -1,0 +1,1 @@
+"""Networks of darknet: an architecture as text (`.cfg`) and weights as bare numbers."""
