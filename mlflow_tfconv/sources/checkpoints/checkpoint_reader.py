@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,9 @@ class CheckpointReader:
         """All keys, sorted."""
         return tuple(sorted(self._tensors))
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
     def __contains__(self, key: object) -> bool:
         return key in self._tensors
 
@@ -96,7 +100,7 @@ class CheckpointReader:
         files = {file for stored in self._tensors.values() for file in stored.files}
         if sum(file.stat().st_size for file in files) > at_most_bytes:
             return
-        for key in self.keys():
+        for key in self:
             self.read(key)
 
     def object_graph(self) -> Any:

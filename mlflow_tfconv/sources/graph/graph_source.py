@@ -151,10 +151,7 @@ def _without_weights(source: GraphSource, lacking: list[str]) -> ConversionError
 
 
 def _stored(checkpoint: CheckpointReader) -> list[str]:
-    return [
-        f"{key} ({checkpoint.dtype(key)} {list(checkpoint.shape(key))})"
-        for key in checkpoint.keys()
-    ]
+    return [f"{key} ({checkpoint.dtype(key)} {list(checkpoint.shape(key))})" for key in checkpoint]
 
 
 def _row(items: list[str], *, at_most: int = 12) -> str:
