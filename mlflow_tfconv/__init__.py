@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # what editors and type checkers see of the names below
     from mlflow_tfconv.steps.benchmark.step import benchmark
     from mlflow_tfconv.steps.compress.step import compress
     from mlflow_tfconv.steps.convert.inspection import inspect_model
-    from mlflow_tfconv.steps.convert.step import convert
+    from mlflow_tfconv.steps.convert.function import convert
 
 __all__ = [
     "ParityError",
@@ -39,7 +39,7 @@ _HOMES = {
     "benchmark": "mlflow_tfconv.steps.benchmark.step",
     "check_parity": "mlflow_tfconv.runtimes.parity",
     "compress": "mlflow_tfconv.steps.compress.step",
-    "convert": "mlflow_tfconv.steps.convert.step",
+    "convert": "mlflow_tfconv.steps.convert.function",
     "inspect_model": "mlflow_tfconv.steps.convert.inspection",
     "read_dataset": "mlflow_tfconv.data.reading",
 }

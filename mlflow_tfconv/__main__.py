@@ -74,7 +74,7 @@ def inspect(model: Path) -> None:
 def convert(model: Path, output: Path, formats: tuple[Format, ...]) -> None:
     """Convert MODEL to a SavedModel and ONNX in the folder OUTPUT, and check that they agree."""
     with _spoken_errors():
-        from mlflow_tfconv.steps.convert.step import convert as convert_model
+        from mlflow_tfconv.steps.convert.function import convert as convert_model
 
         converted = convert_model(model, output, formats=formats)
         for path in filter(None, (converted.saved_model, converted.onnx)):

@@ -99,7 +99,7 @@ def _speaking(job: StepJob, pipe: TextIO, kept: TextIO) -> StepContext:
                 kept.write(line)
                 kept.flush()
 
-    return dataclasses.replace(job.context, emit=emit)
+    return dataclasses.replace(job.context, emit=emit, own_process=True)
 
 
 def _check_result(job: StepJob, result: Any) -> None:

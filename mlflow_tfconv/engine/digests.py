@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import glob
 import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,10 +42,14 @@ class Digests:
                 self._known = {}
 
     def of(self, path: Path) -> str | None:
-        """The digest of a file, or of a folder with all its files; None when there is neither."""
+        """The digest of a file, of a folder with all its files, or of all files with a prefix.
+
+        The prefix of a TensorFlow checkpoint is a name that no file has: `<prefix>.index` and
+        others make it up. None when there is nothing of the kind.
+        """
         if path.is_dir():
             return self._of_folder(path)
-        return self._of_file(path) if path.is_file() else None
+        return self._of_file(path) if path.is_file() else self._of_prefix(path)
 
     def save(self) -> None:
         """Writes down what was learned."""
@@ -52,9 +57,17 @@ class Digests:
             write_text(self.memory, json.dumps(self._known))
             self._changed = False
 
+    def _of_prefix(self, prefix: Path) -> str | None:
+        found = sorted(prefix.parent.glob(f"{glob.escape(prefix.name)}.*"))
+        files = [path for path in found if path.is_file()]
+        return self._together(files, prefix.parent) if files else None
+
     def _of_folder(self, folder: Path) -> str:
+        return self._together(sorted(_files_below(folder)), folder)
+
+    def _together(self, files: Iterable[Path], folder: Path) -> str:
         whole = hashlib.sha256()
-        for path in sorted(_files_below(folder)):
+        for path in files:
             whole.update(
                 f"{path.relative_to(folder).as_posix()}\0{self._of_file(path)}\n".encode(
                     errors="surrogateescape"

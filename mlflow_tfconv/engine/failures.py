@@ -49,16 +49,17 @@ def _shortened(lines: list[str]) -> list[str]:
 def error_of_end(step: str, end: JobEnd, log: Path) -> errors.StepCrashedError:
     """The exception for a process that died without saying why."""
     log = end.server_log or log
-    last = "\n".join(f"    {line}" for line in _last_lines(log))
+    last = "\n".join(f"    {line}" for line in last_lines(log))
     return errors.StepCrashedError(
-        f"{step} died: {_how(end)}",
+        f"{step} died: {how_it_ended(end)}",
         received=f"the last lines of its log:\n{last}" if last else None,
         fix=_advice(end),
         log=log,
     )
 
 
-def _how(end: JobEnd) -> str:
+def how_it_ended(end: JobEnd) -> str:
+    """What has become of a process that gave no result, in a sentence."""
     if end.signal is None:
         return f"its process left with status {end.exit_code} without a result."
     name = _name(end.signal)
@@ -89,7 +90,8 @@ def _advice(end: JobEnd) -> str:
     return "Something called exit(); raise an exception instead."
 
 
-def _last_lines(log: Path) -> list[str]:
+def last_lines(log: Path) -> list[str]:
+    """What a log ended with; of a crash, where Python was."""
     try:
         lines = log.read_text(errors="replace").splitlines()
     except OSError:

@@ -53,6 +53,8 @@ class StepContext:
             `input_map` and `model_name`.
         emit: Takes the events.
         parts: Keeps sub-results (one a variant) by fingerprint; None keeps them in the workdir.
+        own_process: Whether the step has a process of its own, in which TensorFlow is imported and
+            has not been used.
     """
 
     dataset: Dataset | None = None
@@ -63,6 +65,7 @@ class StepContext:
     settings: dict[str, Any] = field(default_factory=dict)
     emit: Emit = ignore
     parts: Parts | None = None
+    own_process: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

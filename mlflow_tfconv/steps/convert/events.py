@@ -7,8 +7,7 @@ from pathlib import Path
 from mlflow_tfconv.artifacts import ConvertedModel
 from mlflow_tfconv.engine.digests import Digests
 from mlflow_tfconv.engine.events import Emit, Message, Metric, ModelFile, Param, VariantRun
-from mlflow_tfconv.formats.recognition import recognised
-from mlflow_tfconv.steps.convert.conversion import EXAMPLES_FILE
+from mlflow_tfconv.steps.convert.workplace import EXAMPLES_FILE
 
 
 def emit_results(converted: ConvertedModel, parameters: int, opset: int, emit: Emit) -> None:
@@ -46,10 +45,8 @@ def emit_results(converted: ConvertedModel, parameters: int, opset: int, emit: E
 
 
 def _models(converted: ConvertedModel) -> dict[str, Path]:
-    """Format to path; the source is among them when it is a Keras model."""
-    paths = {"saved_model": converted.saved_model, "onnx": converted.onnx}
-    if recognised(converted.source).format in ("keras", "keras_h5"):
-        paths = {"keras": converted.source, **paths}
+    """Format to path, of those that there are."""
+    paths = {"keras": converted.keras, "saved_model": converted.saved_model, "onnx": converted.onnx}
     return {name: path for name, path in paths.items() if path is not None}
 
 

@@ -1,0 +1,116 @@
+"""Inside a guarded process: calls the function, and says what it does and gives.
+
+Imports little: what the function needs is imported by its own module.
+"""
+
+from __future__ import annotations
+
+import atexit
+import faulthandler
+import gc
+import json
+import os
+import pickle
+import random
+import sys
+import threading
+import traceback
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NoReturn, TextIO
+
+from mlflow_tfconv.engine.child import FAILURE, describe
+from mlflow_tfconv.engine.codec import encode
+from mlflow_tfconv.engine.events import Event
+from mlflow_tfconv.engine.guarded import die_with
+
+
+class Voice:
+    """What a guarded function speaks with."""
+
+    def __init__(self, pipe: TextIO) -> None:
+        self._pipe, self._at_a_time = pipe, threading.Lock()
+
+    def phase(self, name: str, limit_s: float) -> None:
+        """Something begins that may take so long: "reading", "comparing"."""
+        self._say({"phase": name, "limit_s": limit_s})
+
+    def emit(self, event: Event) -> None:
+        """Passes an event on to the caller."""
+        self._say({"event": encode(event, Path())})
+
+    def answer(self, value: Any) -> None:
+        """The last word: what the function gave."""
+        self._say({"value": encode(value, Path())})
+
+    def fail(self, error: BaseException) -> None:
+        """The last word: what the function raised."""
+        self._say({FAILURE: describe(error, Path.cwd())})
+
+    def _say(self, what: dict[str, Any]) -> None:
+        with self._at_a_time:
+            self._pipe.write(json.dumps(what) + "\n")
+            self._pipe.flush()
+
+
+def main() -> None:
+    """`PARENT REQUEST_FD EVENTS_FD`: answers the request and ends."""
+    parent, request, events = map(int, sys.argv[1:4])
+    die_with(parent)
+    _leave(_answered(request, events))
+
+
+def become(parent: int, request: int, log: int, events: int) -> NoReturn:
+    """Turns a child that was just forked into the guarded process; never returns."""
+    status = 1
+    try:
+        os.setsid()
+        die_with(parent)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        faulthandler.enable(2)
+        atexit._clear()
+        random.seed()
+        status = _answered(request, events)
+    finally:
+        _leave(status)
+
+
+def _answered(request: int, events: int) -> int:
+    """The exit status; the request's pickle is our own, from the parent."""
+    with suppress(OSError):  # of all processes the kernel ends this one first when memory is short
+        Path("/proc/self/oom_score_adj").write_text("1000")
+    with os.fdopen(events, "w") as pipe:
+        voice = Voice(pipe)
+        try:
+            with os.fdopen(request, "rb") as file:
+                file.seek(0)
+                job = pickle.load(file)  # noqa: S301
+            function = _imported(job["target"])
+            sys.path[:] = job["path"]
+            voice.answer(function(pickle.loads(job["argument"]), voice))  # noqa: S301
+        except BaseException as error:  # noqa: BLE001 (whatever it is, the parent has to hear of it)
+            traceback.print_exc()
+            voice.fail(error)
+            return 1
+    return 0
+
+
+def _imported(target: str) -> Any:
+    """The function; nobody looks for garbage meanwhile, which makes imports a fifth faster."""
+    module, _, name = target.partition(":")
+    gc.disable()
+    function = getattr(import_module(module), name)
+    gc.freeze()
+    gc.enable()
+    return function
+
+
+def _leave(status: int) -> NoReturn:
+    """At once: taking TensorFlow down in order takes longer than a small conversion."""
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(status)

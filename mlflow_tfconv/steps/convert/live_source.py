@@ -1,0 +1,73 @@
+"""A model that lives in the caller's process: read and run there, where its objects are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mlflow_tfconv.engine.events import Emit
+from mlflow_tfconv.exporters.live_model import save_live_model
+from mlflow_tfconv.exporters.saved_model_from_traced import saved_model_from_traced
+from mlflow_tfconv.exporters.traced import Traced
+from mlflow_tfconv.exporters.traced_from_source import traced_from_source
+from mlflow_tfconv.runtimes.batches_of import batches_of
+from mlflow_tfconv.runtimes.random_inputs import random_inputs
+from mlflow_tfconv.steps.convert.kept_answers import keep_answers, of_samples
+from mlflow_tfconv.steps.convert.options import source_options
+from mlflow_tfconv.steps.convert.phases import COMPARING, READING, SAVED_MODEL, phases_of, progress
+from mlflow_tfconv.steps.convert.request import Request
+from mlflow_tfconv.steps.convert.workplace import FILES, LIVE_MODEL, exports_in
+from mlflow_tfconv.steps.convert.written import Written
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveSource:
+    """What is done already when the other processes begin.
+
+    Attributes:
+        request: The rest: from the SavedModel that was written.
+        written: What is known of the model.
+    """
+
+    request: Request
+    written: Written
+
+
+def live_source(model: Any, request: Request, samples: Any, emit: Emit) -> LiveSource:
+    """Saves the model, writes its SavedModel and keeps its answers.
+
+    Raises:
+        ConfigError: It is no Keras 3 model, or the samples don't fit it.
+        ConversionError: It can't be traced, saved or run.
+    """
+    order = phases_of(request.config.formats)
+    exports = exports_in(request.work)
+    emit(progress(READING, order))
+    options = source_options(request)
+    traced = traced_from_source(
+        exports / LIVE_MODEL, options=options, device=request.device, model=model
+    )
+    save_live_model(model, exports / LIVE_MODEL)
+    emit(progress(SAVED_MODEL, order))
+    asked_for = "saved_model" in request.config.formats
+    saved_model = (exports if asked_for else request.work) / FILES["saved_model"]
+    saved_model_from_traced(traced, saved_model)
+    emit(progress(COMPARING, order))
+    with traced.open_reference() as reference:
+        keep_answers(reference, _batches(samples, traced), request.work)
+    return LiveSource(
+        request=replace(request, source=saved_model, prepared=True, samples=None),
+        written=Written(
+            inputs=traced.inputs,
+            outputs=traced.outputs,
+            source_format=traced.source_format,
+            choices=traced.choices,
+            parameters=traced.parameters,
+            **of_samples(None if samples is None else "given samples", traced.warnings),
+        ),
+    )
+
+
+def _batches(samples: Any, traced: Traced) -> Iterable[Any]:
+    return random_inputs(traced.inputs) if samples is None else batches_of(samples, traced.inputs)

@@ -1,0 +1,133 @@
+"""The part of a conversion that runs TensorFlow: in a guarded process of its own."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from mlflow_tfconv.artifacts import ParityReport
+from mlflow_tfconv.engine.guarded_child import Voice
+from mlflow_tfconv.errors import ConversionError
+from mlflow_tfconv.exporters.traced import Traced
+from mlflow_tfconv.exporters.traced_from_source import traced_from_source
+from mlflow_tfconv.runtimes.random_inputs import random_inputs
+from mlflow_tfconv.sources.options import SourceOptions
+from mlflow_tfconv.steps.convert.kept_answers import keep_answers, of_samples
+from mlflow_tfconv.steps.convert.options import source_options
+from mlflow_tfconv.steps.convert.phases import COMPARING, ONNX, READING, SAVED_MODEL, Phases
+from mlflow_tfconv.steps.convert.request import Request
+from mlflow_tfconv.steps.convert.verdict import verdict
+from mlflow_tfconv.steps.convert.workplace import FILES, KERAS_FILE, exports_in
+from mlflow_tfconv.steps.convert.written import Written
+
+
+def write_exports(request: Request, voice: Voice) -> dict[str, Any]:
+    """Reads the source, writes what is asked for, and keeps the source's answers for comparing.
+
+    Returns:
+        The fields of `Written`.
+
+    Raises:
+        ConversionError: The source can't be read or run, or not be written in a format.
+    """
+    phases = Phases(voice, request.config)
+    phases.begin(READING)
+    options = source_options(request)
+    traced = traced_from_source(request.source, options=options, device=request.device)
+    if "saved_model" in request.config.formats:
+        _write_saved_model(traced, request, phases)
+    _write_onnx(traced, request, phases)
+    keras, warnings = _write_keras(traced, request)
+    phases.begin(COMPARING)
+    _answer(traced, request, phases)
+    facts: dict[str, Any] = {
+        "inputs": traced.inputs,
+        "outputs": traced.outputs,
+        "source_format": traced.source_format,
+        "choices": traced.choices,
+        "parameters": traced.parameters,
+        **of_samples(
+            None if request.samples is None else request.samples.named,
+            (*traced.warnings, *warnings),
+        ),
+    }
+    del traced  # one model at a time in memory
+    return Written(**facts, keras=keras, saved_model=_saved_model_verdict(request, phases)).plain()
+
+
+def write_rest(request: Request, voice: Voice) -> dict[str, Any]:
+    """The same for a live model, whose SavedModel and answers are there already."""
+    phases = Phases(voice, request.config)
+    phases.begin(READING)
+    facts: dict[str, Any] = {"inputs": (), "outputs": ()}
+    if "onnx" in request.config.formats:
+        # Our own, from a model that the caller trusts.
+        options = SourceOptions(trust=True)
+        traced = traced_from_source(request.source, options=options, device=request.device)
+        _write_onnx(traced, request, phases)
+        facts = {"inputs": traced.inputs, "outputs": traced.outputs}
+        del traced
+    phases.begin(COMPARING)
+    return Written(**facts, saved_model=_saved_model_verdict(request, phases)).plain()
+
+
+def _write_saved_model(traced: Traced, request: Request, phases: Phases) -> None:
+    from mlflow_tfconv.exporters.saved_model_from_traced import saved_model_from_traced
+
+    phases.begin(SAVED_MODEL)
+    saved_model_from_traced(traced, exports_in(request.work) / FILES["saved_model"])
+
+
+def _write_onnx(traced: Traced, request: Request, phases: Phases) -> None:
+    if "onnx" not in request.config.formats:
+        return
+    from mlflow_tfconv.exporters.onnx_from_traced import onnx_from_traced  # takes tf2onnx along
+
+    phases.begin(ONNX)
+    path = exports_in(request.work) / FILES["onnx"]
+    onnx_from_traced(traced, path, opset=request.config.written_opset)
+
+
+def _write_keras(traced: Traced, request: Request) -> tuple[bool, tuple[str, ...]]:
+    """A source of an older Keras as a file of today's: what can be pruned, trained and measured.
+
+    Returns:
+        Whether it was written, and what is to be said of it.
+    """
+    if traced.model is None or traced.source_format == "keras":
+        return False, ()
+    from mlflow_tfconv.exporters.live_model import save_live_model
+
+    try:
+        save_live_model(traced.model, exports_in(request.work) / KERAS_FILE)
+    except ConversionError as error:
+        return False, (f"There is no .keras file of this model: {error.received or error.what}",)
+    return True, ()
+
+
+def _answer(traced: Traced, request: Request, phases: Phases) -> None:
+    batches = (
+        random_inputs(traced.inputs)
+        if request.samples is None
+        else request.samples.batches(traced.inputs)
+    )
+    with traced.open_reference() as reference:
+        announce = partial(phases.batch, COMPARING)
+        keep_answers(reference, batches, request.work, announce=announce)
+
+
+def _saved_model_verdict(request: Request, phases: Phases) -> ParityReport | None:
+    if "saved_model" not in request.config.formats:
+        return None
+    _give_memory_back()
+    return verdict("saved_model", request, phases, COMPARING)
+
+
+def _give_memory_back() -> None:
+    """What the source has used, for the export: the allocator would keep it."""
+    gc.collect()
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)

@@ -1,0 +1,44 @@
+"""What the process that ran TensorFlow tells of its work."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from mlflow_tfconv.artifacts import Choice, ParityReport, TensorSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """The exports that it has written, and what is known of their source.
+
+    Attributes:
+        inputs: As in `ConvertedModel`, and so are the other fields of the same names.
+        outputs: See there.
+        onnx_inputs: See there.
+        onnx_outputs: See there.
+        source_format: See there.
+        choices: See there.
+        warnings: See there.
+        parameters: Number of values in the weights.
+        samples: What the examples are, in words.
+        keras: Whether a `.keras` file was written.
+        saved_model: The verdict on the SavedModel, or None when it was not asked for.
+    """
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    onnx_inputs: tuple[TensorSpec, ...] | None = None
+    onnx_outputs: tuple[TensorSpec, ...] | None = None
+    source_format: str = ""
+    choices: tuple[Choice, ...] = ()
+    warnings: tuple[str, ...] = ()
+    parameters: int = 0
+    samples: str = ""
+    keras: bool = False
+    saved_model: ParityReport | None = None
+
+    def plain(self) -> dict[str, Any]:
+        """Field to value: what may travel between processes."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
