@@ -1,105 +1,111 @@
-"""Writes an ONNX file. The only file that knows tf2onnx.
+"""Writes an ONNX file.
 
-The function is frozen and its GraphDef converted: `tf2onnx.convert.from_function` keeps constants of
-Keras' Normalization as extra inputs and goes on after errors. tf2onnx only logs what it can't
-convert (tensorflow-onnx #2448 and others), so its log is read and every error there is ours.
+The weights are kept out of the conversion and written last, one at a time. A function that this
+can't be done for is converted with its weights, which takes many times their memory.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import onnx
-import tensorflow as tf
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-from tf2onnx import graph as graph_module
-from tf2onnx import optimizer, tf_loader, tfonnx
-
 from mlflow_tfconv.artifacts import TensorSpec
 from mlflow_tfconv.errors import ConversionError
+from mlflow_tfconv.exporters.check_onnx import check_onnx
 from mlflow_tfconv.exporters.quiet_tensorflow import quiet_tensorflow
 from mlflow_tfconv.exporters.stable_names import stable_names
-from mlflow_tfconv.exporters.tf2onnx_additions import OPERATIONS, tf2onnx_adjusted
+from mlflow_tfconv.exporters.tf2onnx_log import errors_noted
+from mlflow_tfconv.exporters.tf2onnx_model import Converted, lean_model, plain_model
 from mlflow_tfconv.exporters.traced import Traced
+from mlflow_tfconv.exporters.write_onnx import MOST_FILE_BYTES, weights_taken, write_onnx
 
-#: Protobuf's limit is 2 GiB for a message; the graph itself needs some of it.
-_MOST_WEIGHT_BYTES = 2**31 - 2**24
+#: Versions of the operator set that tf2onnx writes, from the oldest of use today.
+OPSETS = range(13, 19)
+
+# tf2onnx keeps what it works on in globals.
+_ONE_AT_A_TIME = threading.Lock()
 
 
-def onnx_from_traced(traced: Traced, path: Path, *, opset: int) -> None:
+def onnx_from_traced(traced: Traced, path: Path, *, opset: int) -> tuple[str, ...]:
     """Writes the model under the source's own names, with a batch of any size.
+
+    Weights that are too large for one file lie beside it, in `path` + ".data".
+
+    Returns:
+        What a user should know: that the weights could not be kept out of the conversion.
 
     Raises:
         ConversionError: An operation has no counterpart in ONNX, an input or output is of a type
-            that ONNX lacks, or the weights are too large for one file.
+            that ONNX lacks, or the opset can't be written.
     """
+    _require_opset(opset)
     _require_tensors(traced.inputs + traced.outputs)
-    _require_size(traced.function)
-    with _errors_noted() as errors, tf2onnx_adjusted(graph_module), quiet_tensorflow():
+    with _ONE_AT_A_TIME, quiet_tensorflow():
         try:
-            model = _converted(traced, opset)
-        except ConversionError:
-            raise
-        except Exception as error:  # tf2onnx and grappler raise whatever they meet
+            _write(lean_model, traced, path, opset)
+            return ()
+        except ConversionError as error:
+            return (_write_plain(traced, path, opset, error),)
+
+
+def _write(convert: Callable[..., Converted], traced: Traced, path: Path, opset: int) -> None:
+    """Converts in one of the two ways, checks and writes.
+
+    Raises:
+        ConversionError: Something went wrong on the way.
+    """
+    with errors_noted() as errors:
+        try:
+            converted = convert(traced, opset=opset)
+        except Exception as error:  # TensorFlow, grappler and tf2onnx raise whatever they meet
             raise _unconvertible([*errors, f"{type(error).__name__}: {error}"]) from error
     if errors:
         raise _unconvertible(errors)
-    onnx.save_model(stable_names(model), str(path))
-    _check(path, traced)
-
-
-def _converted(traced: Traced, opset: int) -> Any:
-    frozen = convert_variables_to_constants_v2(
-        traced.function, lower_control_flow=False, aggressive_inlining=True
-    )
-    graph_def = tf_loader.fix_freezing_errors_part2(frozen.graph.as_graph_def(add_shapes=True))
-    inputs = [tensor.name for tensor in frozen.inputs]
-    outputs = [tensor.name for tensor in frozen.outputs]
-    with tf.Graph().as_default():
-        graph_def = tf_loader.tf_optimize(inputs, outputs, graph_def)
-    # Flattening a dict sorts its keys: so do both signatures.
-    names = sorted(spec.name for spec in traced.inputs)
-    names += sorted(spec.name for spec in traced.outputs)
-    renamed = dict(zip(inputs + outputs, names, strict=True))
-    with tf.Graph().as_default() as graph:
-        tf.import_graph_def(graph_def, name="")
-        return _onnx_model(graph, inputs, outputs, renamed, opset)
-
-
-def _onnx_model(
-    graph: Any, inputs: list[str], outputs: list[str], renamed: dict[str, str], opset: int
-) -> Any:
-    converted = tfonnx.process_tf_graph(
-        graph,
-        continue_on_error=False,
-        opset=opset,
-        input_names=inputs,
-        output_names=outputs,
-        tensors_to_rename=renamed,
-        custom_op_handlers=dict(OPERATIONS),
-    )
-    # Catching errors would deep-copy the graph with its weights for every single pass.
-    optimized = optimizer.optimize_graph(converted, catch_errors=False)
-    return optimized.make_model("made by mlflow_tfconv", graph_name="model")
-
-
-@contextmanager
-def _errors_noted() -> Iterator[list[str]]:
-    """Collects what tf2onnx logs as errors, and keeps its log to itself."""
-    noted: list[str] = []
-    logger = logging.getLogger("tf2onnx")
-    handler = logging.Handler(logging.ERROR)
-    handler.emit = lambda record: noted.append(record.getMessage())  # type: ignore[method-assign]
-    propagate, handlers = logger.propagate, logger.handlers
-    logger.propagate, logger.handlers = False, [handler]
+    model = stable_names(converted.model)
+    weights = weights_taken(model.graph, converted.tensors)
+    check_onnx(model, weights, traced)
     try:
-        yield noted
-    finally:
-        logger.propagate, logger.handlers = propagate, handlers
+        write_onnx(model, weights, path)
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # weights are read and computed with only now
+        raise _unconvertible([f"{type(error).__name__}: {error}"]) from error
+
+
+def _write_plain(traced: Traced, path: Path, opset: int, lean_error: ConversionError) -> str:
+    """Converts with the weights; gives a warning that says so.
+
+    Raises:
+        ConversionError: There are too many of them, or it fails in this way too.
+    """
+    size_bytes = _weight_bytes(traced.function)
+    if size_bytes > MOST_FILE_BYTES:
+        raise ConversionError(
+            f"{lean_error.what} Its weights are too large to try it another way.",
+            received=f"{size_bytes / 1e9:.2f} GB of weights; {lean_error.received}",
+            expected=f"at most {MOST_FILE_BYTES / 1e9:.2f} GB, or {lean_error.expected}",
+            fix=lean_error.fix,
+        ) from lean_error
+    _write(plain_model, traced, path, opset)
+    return (
+        "The ONNX model was converted with its weights by plain tf2onnx, which takes more time and "
+        f"memory, because the lean way failed: {lean_error.received}"
+    )
+
+
+def _weight_bytes(function: Any) -> int:
+    return sum(v.dtype.size * (v.shape.num_elements() or 0) for v in function.graph.variables)
+
+
+def _require_opset(opset: int) -> None:
+    if opset not in OPSETS:
+        raise ConversionError(
+            "This version of the ONNX operator set can't be written.",
+            received=f"opset: {opset}",
+            expected=f"{OPSETS.start} to {OPSETS.stop - 1}",
+        )
 
 
 def _require_tensors(specs: Sequence[TensorSpec]) -> None:
@@ -114,17 +120,6 @@ def _require_tensors(specs: Sequence[TensorSpec]) -> None:
             )
 
 
-def _require_size(function: Any) -> None:
-    size = sum(v.dtype.size * (v.shape.num_elements() or 0) for v in function.graph.variables)
-    if size > _MOST_WEIGHT_BYTES:
-        raise ConversionError(
-            "The model is too large for this way to ONNX.",
-            received=f"{size / 1e9:.2f} GB of weights",
-            expected=f"at most {_MOST_WEIGHT_BYTES / 1e9:.2f} GB",
-            fix="Export the SavedModel only (formats: [saved_model]).",
-        )
-
-
 def _unconvertible(errors: Sequence[str]) -> ConversionError:
     shown = list(dict.fromkeys(line for error in errors for line in error.splitlines()[:1]))
     return ConversionError(
@@ -134,23 +129,3 @@ def _unconvertible(errors: Sequence[str]) -> ConversionError:
         fix="Export the SavedModel only (formats: [saved_model]), write the layer with other "
         "operations, or try another `opset`.",
     )
-
-
-def _check(path: Path, traced: Traced) -> None:
-    try:
-        onnx.checker.check_model(str(path))
-    except onnx.checker.ValidationError as error:
-        raise ConversionError(
-            "The ONNX file that was written is not valid.",
-            received=str(error).splitlines()[0],
-            fix="Try another `opset`, or export the SavedModel only (formats: [saved_model]).",
-        ) from error
-    graph = onnx.load(str(path), load_external_data=False).graph
-    found = [value.name for value in graph.input]
-    if sorted(found) != sorted(spec.name for spec in traced.inputs):
-        raise ConversionError(
-            "The ONNX file does not have the inputs of its source.",
-            received=", ".join(found),
-            expected=", ".join(spec.name for spec in traced.inputs),
-            fix="Write the layers that hold the missing inputs with other operations.",
-        )

@@ -32,8 +32,8 @@ class MemoryWeights:
         return True
 
     def value(self, variable: Any) -> Array:
-        """The variable's value."""
-        value: Array = variable.numpy()
+        """A view of the variable's value, where `variable.numpy()` would be a copy."""
+        value: Array = np.asarray(variable.read_value())
         return value
 
 
