@@ -74,7 +74,7 @@ def _read_array(path: Path) -> Array:
         array = np.empty(len(plain["texts"]), dtype=object)
         array[:] = [bytes.fromhex(text) for text in plain["texts"]]
         return array.reshape(plain["shape"])
-    array = np.load(path, allow_pickle=False)
+    array: Array = np.load(path, allow_pickle=False)
     if path.with_suffix(".dtype").is_file():
         import ml_dtypes  # comes with TensorFlow and with onnx
 
