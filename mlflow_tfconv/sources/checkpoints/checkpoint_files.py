@@ -37,12 +37,20 @@ class CheckpointFiles:
         """Where its graph lies if it was saved with it."""
         return self.prefix.with_name(f"{self.prefix.name}.meta")
 
-    @property
-    def pattern(self) -> str:
-        """What TensorFlow calls it: for a V1 checkpoint in several files, a pattern."""
+    def called(self, prefix: Path) -> str:
+        """What TensorFlow calls a checkpoint of these files at a prefix.
+
+        For a V1 checkpoint in several files, that is a pattern.
+        """
         if self.version == 1 and self.v1_files != (self.prefix,):
-            return f"{self.prefix}-?????-of-{len(self.v1_files):05d}"
-        return str(self.prefix)
+            return f"{prefix}-?????-of-{len(self.v1_files):05d}"
+        return str(prefix)
+
+    def every_file(self) -> list[Path]:
+        """The files that hold the checkpoint."""
+        if self.version == 1:
+            return list(self.v1_files)
+        return [*_beside(self.prefix, ".index"), *_beside(self.prefix, ".data-?????-of-?????")]
 
 
 def checkpoint_prefix(path: Path) -> Path:

@@ -19,6 +19,7 @@ from mlflow_tfconv.sources.checkpoints.checkpoint_files import (
     require_checkpoint_files,
 )
 from mlflow_tfconv.sources.checkpoints.damaged_file import damaged_file
+from mlflow_tfconv.sources.checkpoints.plain_path import plain_path
 from mlflow_tfconv.sources.checkpoints.slice_index import tensors_of_slices
 from mlflow_tfconv.sources.checkpoints.stored_tensor import StoredTensor
 from mlflow_tfconv.sources.checkpoints.tensor_slice import TensorSlice
@@ -77,12 +78,11 @@ class CheckpointReader:
         """
         stored = self._stored(key)
         try:
-            if slice is not None and stored.in_slices:
-                return _restored(self.files.pattern, key, slice, stored.dtype)
-            whole = self._reader.get_tensor(key)
+            if stored.in_slices:
+                return _restored(self._path, key, slice, stored.dtype)
+            array: Array = np.asarray(self._reader.get_tensor(key))
         except (tf.errors.OpError, RuntimeError, ValueError) as error:
             raise self._unreadable(key, stored, error) from error
-        array: Array = np.asarray(whole)
         return array if slice is None else np.ascontiguousarray(array[slice.index])
 
     def verify(self, *, at_most_bytes: int = 256_000_000) -> None:
@@ -119,9 +119,13 @@ class CheckpointReader:
             raise damaged_file(file, "its graph of objects can't be read") from error
 
     @cached_property
+    def _path(self) -> str:
+        return plain_path(self.files, self)
+
+    @cached_property
     def _reader(self) -> Any:
         """TensorFlow's reader: it hands values over without a copy, and holds only the index."""
-        return tf.train.load_checkpoint(self.files.pattern)
+        return tf.train.load_checkpoint(self._path)
 
     def _stored(self, key: str) -> StoredTensor:
         try:
@@ -145,10 +149,17 @@ class CheckpointReader:
         )
 
 
-def _restored(pattern: str, key: str, slice: TensorSlice, dtype: str) -> Array:  # noqa: A002
+def _restored(
+    path: str,
+    key: str,
+    slice: TensorSlice | None,  # noqa: A002
+    dtype: str,
+) -> Array:
+    """By TensorFlow's operation: its reader does not put slices of V1 files together."""
+    part = "" if slice is None else str(slice)
     with tf.init_scope(), tf.device("CPU:0"):
         (values,) = tf.raw_ops.RestoreV2(
-            prefix=pattern, tensor_names=[key], shape_and_slices=[str(slice)], dtypes=[dtype]
+            prefix=path, tensor_names=[key], shape_and_slices=[part], dtypes=[dtype]
         )
     array: Array = values.numpy()
     return array
