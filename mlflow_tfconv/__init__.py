@@ -17,8 +17,8 @@ if TYPE_CHECKING:  # what editors and type checkers see of the names below
     from mlflow_tfconv.runtimes.parity import check_parity
     from mlflow_tfconv.steps.benchmark.step import benchmark
     from mlflow_tfconv.steps.compress.step import compress
-    from mlflow_tfconv.steps.convert.inspection import inspect_model
     from mlflow_tfconv.steps.convert.function import convert
+    from mlflow_tfconv.steps.convert.inspection import inspect_model
 
 __all__ = [
     "ParityError",

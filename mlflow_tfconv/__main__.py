@@ -15,6 +15,7 @@ import click
 
 from mlflow_tfconv.environment import set_defaults
 from mlflow_tfconv.errors import ConfigError, TfconvError
+from mlflow_tfconv.source_flags import arguments_of, source_flags
 
 Format = Literal["saved_model", "onnx"]
 Quantize = Literal["float16", "dynamic_int8", "static_int8"]
@@ -45,16 +46,21 @@ def main() -> None:
 
 @main.command()
 @click.argument("model", type=_PATH)
-def inspect(model: Path) -> None:
+@source_flags
+def inspect(model: Path, as_json: bool, **flags: Any) -> None:
     """Say what MODEL is: its format, inputs, outputs, and what is missing.
 
     Exit code 1 means that it has a problem.
     """
     with _spoken_errors():
+        from mlflow_tfconv.command_output import json_of, print_info
         from mlflow_tfconv.steps.convert.inspection import inspect_model
 
-        info = inspect_model(model)
-        click.echo(str(info))
+        info = inspect_model(model, **arguments_of(flags))
+        if as_json:
+            click.echo(json_of(info))
+        else:
+            print_info(info)
         sys.exit(1 if info.problems else 0)
 
 
@@ -71,18 +77,32 @@ def inspect(model: Path) -> None:
     show_default=True,
     help="What to write; can be given twice.",
 )
-def convert(model: Path, output: Path, formats: tuple[Format, ...]) -> None:
-    """Convert MODEL to a SavedModel and ONNX in the folder OUTPUT, and check that they agree."""
+@click.option("--opset", type=int, help="Version of the ONNX operator set, 13 to 18.")
+@click.option("--layout", type=click.Choice(["nchw", "nhwc"]), help="How inputs hold images.")
+@click.option(
+    "--precision", type=click.Choice(["float16", "bfloat16"]), help="What the exports compute in."
+)
+@click.option("--tolerance", type=float, help="What the outputs may differ by.")
+@source_flags
+def convert(
+    model: Path, output: Path, formats: tuple[Format, ...], as_json: bool, **flags: Any
+) -> None:
+    """Convert MODEL to a SavedModel and ONNX in the folder OUTPUT, and check that they agree.
+
+    Exit code 1 means that nothing was written: MODEL can't be read or converted, or a file that
+    was written did not agree with it.
+    """
     with _spoken_errors():
+        from mlflow_tfconv.command_output import json_of, print_converted, progress_shown
         from mlflow_tfconv.steps.convert.function import convert as convert_model
 
-        converted = convert_model(model, output, formats=formats)
-        for path in filter(None, (converted.saved_model, converted.onnx)):
-            click.echo(str(path))
-        for name, report in converted.parity.items():
-            click.echo(f"  {name}: largest difference {report.max_abs_error:.3g}, passed")
-        for note in (*converted.choices, *converted.warnings):
-            click.echo(f"  {note}")
+        with progress_shown() as emit:
+            arguments = arguments_of(flags)
+            converted = convert_model(model, output, formats=formats, emit=emit, **arguments)
+        if as_json:
+            click.echo(json_of(converted))
+        else:
+            print_converted(converted)
 
 
 @main.command()

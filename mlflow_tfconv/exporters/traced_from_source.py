@@ -10,7 +10,8 @@ from typing import Any
 from mlflow_tfconv.device import Device
 from mlflow_tfconv.errors import ConversionError
 from mlflow_tfconv.exporters.traced import Traced
-from mlflow_tfconv.formats.recognition import FORMATS, Recognised, recognised
+from mlflow_tfconv.formats.known_formats import FORMATS
+from mlflow_tfconv.sources.chosen_source import ChosenSource, chosen_source
 from mlflow_tfconv.sources.options import SourceOptions
 
 #: Format to the file that reads it and the function of the same name in it, which takes the path,
@@ -22,6 +23,7 @@ READERS = {
     "keras_json": "traced_from_keras",
     "keras_yaml": "traced_from_keras",
     "saved_model": "traced_from_saved_model",
+    "exports_folder": "traced_from_saved_model",
     "tf_checkpoint": "traced_from_graph",
     "tf_checkpoint_v1": "traced_from_graph",
     "tf_checkpoint_folder": "traced_from_graph",
@@ -45,7 +47,7 @@ def traced_from_source(
     """Reads a model of any format that is known.
 
     Args:
-        path: The file, folder or checkpoint prefix.
+        path: The file, folder or checkpoint prefix; `archive.zip!model.h5` is a file in an archive.
         options: What the user says about what the files leave open.
         device: Where to compute.
         model: A live `keras.Model`, which is then read instead of `path`.
@@ -57,26 +59,26 @@ def traced_from_source(
         from mlflow_tfconv.exporters.traced_from_keras import traced_from_keras
 
         return traced_from_keras(path, options, device=device, model=model)
-    found = recognised(path)
-    reader = _reader(found, options)
-    traced: Traced = reader(found.path, options, device=device)
-    return replace(traced, source_format=traced.source_format or found.format)
+    chosen = chosen_source(path, options)
+    traced: Traced = _reader(chosen)(chosen.path, options, device=device)
+    return replace(
+        traced,
+        source_format=traced.source_format or chosen.format,
+        choices=(*chosen.choices, *traced.choices),
+        warnings=(*chosen.warnings, *traced.warnings),
+    )
 
 
-def _reader(found: Recognised, options: SourceOptions) -> Any:
-    kind = found.format
-    if kind in ("keras_json", "keras_yaml") and options.weights is not None:
-        weights = recognised(options.weights).format
-        kind = "object_checkpoint" if weights.startswith(("object", "tf_checkpoint")) else kind
-    name = READERS.get(kind)
-    if name is None:
-        raise ConversionError(
-            f"This format can't be converted: {found}.",
-            received=str(found.path),
-            expected=" or ".join(FORMATS[name] for name in READERS if name in FORMATS),
-            fix=_ADVICE.get(kind, "Load the model where it was made, and save it as a SavedModel."),
-        )
-    return getattr(import_module(f"mlflow_tfconv.exporters.{name}"), name)
+def _reader(chosen: ChosenSource) -> Any:
+    name = READERS.get(chosen.format)
+    if name is not None:
+        return getattr(import_module(f"mlflow_tfconv.exporters.{name}"), name)
+    raise ConversionError(
+        f"This format can't be converted: {FORMATS[chosen.format]}.",
+        received=str(chosen.path),
+        expected=" or ".join(FORMATS[name] for name in READERS),
+        fix=_ADVICE.get(chosen.format, "Save the model where it was made, as a SavedModel."),
+    )
 
 
 _ADVICE = {

@@ -98,9 +98,11 @@ def _saved(model: Any, name: str, scratch: Path) -> Variant:
 
 
 def _formats_of(model: ConvertedModel, name: str) -> list[Variant]:
-    """The source when it is a Keras file, the SavedModel and the ONNX file."""
-    source = model.source if format_of(model.source).startswith("keras") else None
-    files = {"keras": source, "saved_model": model.saved_model, "onnx": model.onnx}
+    """The Keras file when there is one, the SavedModel and the ONNX file."""
+    keras = model.keras
+    if not model.source_format and format_of(model.source).startswith("keras"):
+        keras = keras or model.source  # of a step `convert` of the user's own
+    files = {"keras": keras, "saved_model": model.saved_model, "onnx": model.onnx}
     return [
         Variant(name=name, format=kind, path=path, parity=model.parity.get(kind))
         for kind, path in files.items()

@@ -16,7 +16,7 @@ from mlflow_tfconv.engine.events import Message, Progress
 from mlflow_tfconv.engine.parts import Parts
 from mlflow_tfconv.engine.step import StepContext, StepResult
 from mlflow_tfconv.engine.user_files import code_files
-from mlflow_tfconv.steps.compress.base import base_variants, keras_file
+from mlflow_tfconv.steps.compress.base import base_variants, keras_of
 from mlflow_tfconv.steps.compress.build import Built, build_variant, moved
 from mlflow_tfconv.steps.compress.calibration import Examples
 from mlflow_tfconv.steps.compress.config import CompressConfig, VariantConfig
@@ -99,7 +99,7 @@ def _workplace(
     libraries: Sequence[str],
 ) -> Workplace:
     parts = context.parts or Parts(workdir / "parts")
-    keras = keras_file(model.source)
+    keras = keras_of(model)
     onnx = model.onnx or exported_onnx(model.saved_model or model.source, parts, _cpu(context))
     digests = Digests()
     return Workplace(

@@ -25,10 +25,17 @@ def keras_file(source: Path) -> Path | None:
         return None
 
 
+def keras_of(model: ConvertedModel) -> Path | None:
+    """The model as a file that Keras 3 loads: its source, or what that was translated to."""
+    if model.keras is not None or model.source_format:
+        return model.keras
+    return keras_file(model.source)  # of a step `convert` of the user's own
+
+
 def base_variants(model: ConvertedModel, parts: Parts) -> tuple[Variant, ...]:
     """`base/keras`, `base/saved_model` and `base/onnx`, those which exist, audited."""
     files = {
-        "keras": keras_file(model.source),
+        "keras": keras_of(model),
         "saved_model": model.saved_model,
         "onnx": model.onnx,
     }

@@ -16,7 +16,7 @@ from mlflow_tfconv.errors import ConfigError
 from mlflow_tfconv.formats.recognition import recognised
 from mlflow_tfconv.runtimes.batches_of import Samples
 from mlflow_tfconv.runtimes.given_model import is_live_model, model_path
-from mlflow_tfconv.steps.compress.base import keras_file
+from mlflow_tfconv.steps.compress.base import keras_file, keras_of
 from mlflow_tfconv.steps.compress.build import build_variant
 from mlflow_tfconv.steps.compress.calibration import Examples
 from mlflow_tfconv.steps.compress.config import VariantConfig
@@ -53,7 +53,7 @@ def source_of(model: Any, scratch: Path) -> Source:
         return Source(path=file, keras=file)
     if isinstance(model, ConvertedModel):
         path = model.onnx or model.saved_model or model.source
-        return Source(path=path, keras=keras_file(model.source))
+        return Source(path=path, keras=keras_of(model))
     path = model_path(model, "a path, a ConvertedModel, a Variant or a keras.Model")
     return Source(path=path, keras=keras_file(path))
 

@@ -74,12 +74,12 @@ def _read_array(path: Path) -> Array:
         array = np.empty(len(plain["texts"]), dtype=object)
         array[:] = [bytes.fromhex(text) for text in plain["texts"]]
         return array.reshape(plain["shape"])
-    array: Array = np.load(path, allow_pickle=False)
+    values: Array = np.load(path, allow_pickle=False)
     if path.with_suffix(".dtype").is_file():
         import ml_dtypes  # comes with TensorFlow and with onnx
 
-        array = array.view(getattr(ml_dtypes, path.with_suffix(".dtype").read_text()))
-    return array
+        return values.view(getattr(ml_dtypes, path.with_suffix(".dtype").read_text()))
+    return values
 
 
 def _bytes(value: Any) -> bytes:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from mlflow_tfconv.artifacts import ConvertedModel, TensorSpec
 from mlflow_tfconv.engine.cards import Card, Table, Text
-from mlflow_tfconv.formats.recognition import recognised
+from mlflow_tfconv.formats.known_formats import FORMATS
+from mlflow_tfconv.runtimes.parity_rows import COLUMNS, parity_rows
 
 _NAMES = {"saved_model": "SavedModel", "onnx": "ONNX"}
 
@@ -16,29 +17,59 @@ def card_of(converted: ConvertedModel, parameters: int) -> Card:
     formats = " and ".join(_NAMES[name] for name in converted.parity)
     worst = max(report.max_abs_error for report in converted.parity.values())
     examples = next(iter(converted.parity.values())).examples
+    source = FORMATS.get(converted.source_format, converted.source_format)
     return Card(
         title=f"{formats} agree with the source: largest difference {worst:.2g} "
         f"on {examples} examples",
         parts=(
-            Text(text=f"Source: {recognised(converted.source)}, {parameters:,} parameters."),
+            Text(text=f"Source: {source}, {parameters:,} parameters."),
             _signature(converted),
-            _parity(converted),
+            *_onnx_signature(converted),
+            Table(
+                columns=COLUMNS,
+                rows=parity_rows(converted.parity, _NAMES),
+                caption="Outputs compared with the source",
+            ),
             _sizes(converted),
-            *(Text(text=str(choice)) for choice in converted.choices),
+            *_choices(converted),
             *(Text(text=warning) for warning in converted.warnings),
         ),
     )
 
 
 def _signature(converted: ConvertedModel) -> Table:
-    return Table(
-        columns=("", "name", "dtype", "shape"),
-        rows=(
-            *(("input", *_words(spec)) for spec in converted.inputs),
-            *(("output", *_words(spec)) for spec in converted.outputs),
-        ),
-        caption="Inputs and outputs, the same in every format",
+    caption = "Inputs and outputs, the same in every format"
+    if converted.onnx_inputs is not None:
+        caption = "Inputs and outputs of the SavedModel"
+    return _table(converted.inputs, converted.outputs, caption)
+
+
+def _onnx_signature(converted: ConvertedModel) -> tuple[Table, ...]:
+    """Of a model that ONNX can't have as a whole."""
+    if converted.onnx_inputs is None:
+        return ()
+    outputs = converted.onnx_outputs or converted.outputs
+    return (_table(converted.onnx_inputs, outputs, "Inputs and outputs of the ONNX file"),)
+
+
+def _table(inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...], caption: str) -> Table:
+    rows = (
+        *(("input", *_words(spec)) for spec in inputs),
+        *(("output", *_words(spec)) for spec in outputs),
     )
+    return Table(columns=("", "name", "dtype", "shape"), rows=rows, caption=caption)
+
+
+def _choices(converted: ConvertedModel) -> tuple[Table, ...]:
+    """What the files left open: what was taken, and how to take something else."""
+    if not converted.choices:
+        return ()
+    rows = tuple(
+        (c.what, c.chosen, c.reason, ", ".join(c.alternatives), c.argument or "")
+        for c in converted.choices
+    )
+    columns = ("what", "taken", "why", "instead", "argument")
+    return (Table(columns=columns, rows=rows, caption="What the source leaves open"),)
 
 
 def _words(spec: TensorSpec) -> tuple[str, str, str]:
@@ -46,22 +77,6 @@ def _words(spec: TensorSpec) -> tuple[str, str, str]:
     if spec.shape and spec.shape[0] is None:
         sizes[0] = "batch"
     return spec.name, spec.dtype, f"({', '.join(sizes)})"
-
-
-def _parity(converted: ConvertedModel) -> Table:
-    rows = tuple(
-        (
-            _NAMES[name],
-            f"{report.max_abs_error:.3g}",
-            f"{report.max_rel_error:.3g}",
-            f"{report.absolute_tolerance:g} + {report.relative_tolerance:g} x |value|",
-            f"{report.examples} ({report.samples})",
-            "agrees" if report.passed else f"disagrees: {report.problem}",
-        )
-        for name, report in converted.parity.items()
-    )
-    columns = ("format", "max abs error", "max rel error", "allowed", "examples", "verdict")
-    return Table(columns=columns, rows=rows, caption="Outputs compared with the source")
 
 
 def _sizes(converted: ConvertedModel) -> Table:
