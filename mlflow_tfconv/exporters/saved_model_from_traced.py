@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow.python.saved_model import save as saved_model_save
 
 from mlflow_tfconv.errors import ConversionError
+from mlflow_tfconv.exporters.quiet_tensorflow import quiet_tensorflow
+from mlflow_tfconv.exporters.streamed_checkpoint import (
+    NotStreamableError,
+    write_streamed_checkpoint,
+)
 from mlflow_tfconv.exporters.traced import Traced
 from mlflow_tfconv.runtimes.saved_model_runtime import DEFAULT_SIGNATURE
 
@@ -15,16 +23,19 @@ from mlflow_tfconv.runtimes.saved_model_runtime import DEFAULT_SIGNATURE
 def saved_model_from_traced(traced: Traced, path: Path) -> None:
     """Writes the model with one signature, `serving_default`, under the source's own names.
 
-    The same model gives the same bytes: TensorFlow's fingerprint.pb, which holds a random number
-    and which nothing needs, is left out.
+    Weights that are still in their files are read and written a few at a time. The same model
+    gives the same bytes: TensorFlow's fingerprint.pb, which holds a random number and which nothing
+    needs, is left out.
 
     Raises:
         ConversionError: TensorFlow refuses to write it.
     """
-    options = tf.saved_model.SaveOptions(save_debug_info=False)
-    signatures = {DEFAULT_SIGNATURE: traced.function}
     try:
-        tf.saved_model.save(traced.module, str(path), signatures=signatures, options=options)
+        with quiet_tensorflow():
+            if traced.weights.in_memory:
+                _save(traced, path)
+            else:
+                _save_streamed(traced, path)
     except (ValueError, AssertionError, TypeError, KeyError) as error:
         raise ConversionError(
             "TensorFlow can't write this model as a SavedModel.",
@@ -32,6 +43,50 @@ def saved_model_from_traced(traced: Traced, path: Path) -> None:
             fix="If it speaks of an untracked resource: keep tables and variables as attributes of "
             "a layer, not in global variables.",
         ) from error
+    _put_functions_in_order(path / "saved_model.pb")
     (path / "fingerprint.pb").unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # not empty: the model has assets
         (path / "assets").rmdir()
+
+
+def _save(traced: Traced, path: Path) -> None:
+    tf.saved_model.save(
+        traced.module,
+        str(path),
+        signatures={DEFAULT_SIGNATURE: traced.function},
+        options=tf.saved_model.SaveOptions(save_debug_info=False),
+    )
+
+
+def _save_streamed(traced: Traced, path: Path) -> None:
+    nodes, paths = saved_model_save.save_and_return_nodes(
+        traced.module,
+        str(path),
+        signatures={DEFAULT_SIGNATURE: traced.function},
+        options=tf.saved_model.SaveOptions(save_debug_info=False),
+        experimental_skip_checkpoint=True,
+    )
+    variables = {
+        node_id: (node, tuple(reference.name for reference in paths[node]))
+        for node_id, node in enumerate(nodes)
+        if isinstance(node, tf.Variable)
+    }
+    try:
+        write_streamed_checkpoint(path, variables, traced.weights.value)
+    except NotStreamableError:
+        _fill(traced, [variable for variable, _ in variables.values()])
+        _save(traced, path)
+
+
+def _fill(traced: Traced, variables: list[Any]) -> None:
+    """Gives the variables their values after all: the model has more to save than variables."""
+    for variable in variables:
+        variable.assign(traced.weights.value(variable))
+
+
+def _put_functions_in_order(file: Path) -> None:
+    """TensorFlow keeps functions in a hash table whose order is another one in every process."""
+    message = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    for meta_graph in message.meta_graphs:
+        meta_graph.graph_def.library.function.sort(key=lambda function: function.signature.name)
+    file.write_bytes(message.SerializeToString(deterministic=True))

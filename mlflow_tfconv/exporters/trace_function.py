@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -11,13 +11,22 @@ from mlflow_tfconv.artifacts import TensorSpec
 
 
 def trace_function(
-    call: Callable[[Mapping[str, Any]], Mapping[str, Any]], inputs: Sequence[TensorSpec]
+    call: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+    inputs: Sequence[TensorSpec],
+    *,
+    unknown_rank: Collection[str] = (),
 ) -> Any:
     """The `ConcreteFunction` of `call`, which takes and gives `{name: tensor}`.
 
     The tensors come as one dict, since names need not be Python identifiers.
+
+    Args:
+        call: The function.
+        inputs: What it takes.
+        unknown_rank: Names of the inputs that may have any number of dimensions.
     """
-    specs = {spec.name: tf.TensorSpec(spec.shape, spec.dtype, spec.name) for spec in inputs}
+    shapes = {spec.name: None if spec.name in unknown_rank else spec.shape for spec in inputs}
+    specs = {spec.name: tf.TensorSpec(shapes[spec.name], spec.dtype, spec.name) for spec in inputs}
     return tf.function(call, autograph=False).get_concrete_function(specs)
 
 

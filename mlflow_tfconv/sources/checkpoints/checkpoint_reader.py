@@ -80,9 +80,11 @@ class CheckpointReader:
         try:
             if stored.in_slices:
                 return _restored(self._path, key, slice, stored.dtype)
-            array: Array = np.asarray(self._reader.get_tensor(key))
+            value = self._reader.get_tensor(key)
         except (tf.errors.OpError, RuntimeError, ValueError) as error:
             raise self._unreadable(key, stored, error) from error
+        # One text comes as bytes; numpy's own type for it would drop zeros at its end.
+        array: Array = np.asarray(value, dtype=object if isinstance(value, bytes) else None)
         return array if slice is None else np.ascontiguousarray(array[slice.index])
 
     def verify(self, *, at_most_bytes: int = 256_000_000) -> None:
