@@ -46,10 +46,14 @@ def checkpoint_of_folder(folder: Path) -> FolderCheckpoint:
         if named in present or checkpoint_files(named) is not None:
             return _taken(named, present, f"the file `{STATE_FILE}` says so", ())
     warnings = () if said is None else (_not_there(folder, *said),)
-    models = {_STEP.sub("", prefix.name) for prefix in present}
-    if len(models) > 1:
-        raise _ask(folder, present, warnings)
-    return _taken(max(present, key=step_of), present, "it has the highest step", warnings)
+    whole = [prefix for prefix in present if _is_whole(prefix)] or present
+    if len({_STEP.sub("", prefix.name) for prefix in whole}) > 1:
+        raise _ask(folder, whole, warnings)
+    newest = max(whole, key=step_of)
+    cut = [prefix.name for prefix in present if prefix not in whole]
+    if cut:
+        warnings = (*warnings, f"Files of these checkpoints are missing: {', '.join(cut)}.")
+    return _taken(newest, whole, "it has the highest step", warnings)
 
 
 def checkpoints_in(folder: Path) -> list[Path]:
@@ -64,6 +68,14 @@ def step_of(prefix: Path) -> int:
     """The number of training steps in a checkpoint's name, -1 without one."""
     match = _STEP.search(prefix.name)
     return int(match.group(1)) if match else -1
+
+
+def _is_whole(prefix: Path) -> bool:
+    """Whether all its files are there, as they are not when training was killed while it saved."""
+    try:
+        return checkpoint_files(prefix) is not None
+    except ConversionError:
+        return False
 
 
 def _is_v1(path: Path) -> bool:

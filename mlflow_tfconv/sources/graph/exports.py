@@ -15,16 +15,23 @@ def is_saved_model(folder: Path) -> bool:
     return any((folder / name).is_file() for name in ("saved_model.pb", "saved_model.pbtxt"))
 
 
-def exports_in(folder: Path) -> list[Path]:
-    """SavedModels directly in a folder or in its `export/`, the newest last."""
-    places = ("*", *_PLACES)
+def exports_in(folder: Path, *, of_any_name: bool = True) -> list[Path]:
+    """SavedModels directly in a folder or in its `export/`, the newest last.
+
+    Args:
+        folder: The folder.
+        of_any_name: Whether those directly in the folder may have another name than a time.
+    """
+    places = ("*" if of_any_name else "[0-9]*", *_PLACES)
     found = {path for place in places for path in folder.glob(place) if is_saved_model(path)}
     return sorted(found, key=_age)
 
 
-def chosen_export(folder: Path) -> tuple[Path, tuple[Choice, ...]] | None:
+def chosen_export(
+    folder: Path, *, of_any_name: bool = True
+) -> tuple[Path, tuple[Choice, ...]] | None:
     """The newest export of a folder, and that there were others; None when there is none."""
-    exports = exports_in(folder)
+    exports = exports_in(folder, of_any_name=of_any_name)
     if not exports:
         return None
     newest = exports[-1]

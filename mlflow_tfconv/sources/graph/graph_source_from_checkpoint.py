@@ -62,18 +62,18 @@ def graph_source(
 ) -> GraphSource:
     """A graph whose variables have their values in a checkpoint."""
     checkpoint.verify()
-    weights, conflicts = stored_weights(graph.graph_def, checkpoint, graph.meta)
+    found = stored_weights(graph.graph_def, checkpoint, graph.meta)
     return GraphSource(
         path=path,
         source_format="tf_checkpoint" if checkpoint.files.version == 2 else "tf_checkpoint_v1",
         graph_def=graph.graph_def,
-        weights=weights,
-        conflicts=conflicts,
+        weights=found.weights,
+        conflicts=found.conflicts,
         checkpoint=checkpoint,
         meta=graph.meta,
         signatures=signatures_of(graph.meta),
         choices=choices,
-        warnings=warnings,
+        warnings=(*warnings, *found.warnings),
     )
 
 

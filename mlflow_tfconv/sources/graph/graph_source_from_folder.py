@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mlflow_tfconv.artifacts import Choice
 from mlflow_tfconv.errors import ConversionError
+from mlflow_tfconv.runtimes.saved_model_safety import is_of_tensorflow_2, parsed_saved_model
 from mlflow_tfconv.sources.checkpoints.checkpoint_folder import (
     checkpoint_of_folder,
     checkpoints_in,
@@ -38,8 +39,8 @@ def graph_source_from_folder(path: Path, options: SourceOptions) -> GraphSource:
     if is_saved_model(folder):
         return graph_source_from_saved_model(folder, options)
     asked = options.architecture is not None or options.weights is not None
-    export = None if asked else chosen_export(folder)
-    if export is None:
+    export = None if asked else chosen_export(folder, of_any_name=not checkpoints_in(folder))
+    if export is None or is_of_tensorflow_2(parsed_saved_model(export[0])):
         return _of_checkpoints(folder, options)
     source = graph_source_from_saved_model(export[0], options)
     if not checkpoints_in(folder):

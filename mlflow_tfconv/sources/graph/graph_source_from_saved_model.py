@@ -13,7 +13,7 @@ from mlflow_tfconv.sources.graph.exports import chosen_export, is_saved_model
 from mlflow_tfconv.sources.graph.graph_source import VARIABLE_OPS, GraphSource
 from mlflow_tfconv.sources.graph.saved_model_assets import assets_of, init_ops_of
 from mlflow_tfconv.sources.graph.signatures import signatures_of
-from mlflow_tfconv.sources.graph.stored_weights import stored_weights
+from mlflow_tfconv.sources.graph.stored_weights import StoredWeights, stored_weights
 from mlflow_tfconv.sources.options import SourceOptions
 
 
@@ -32,23 +32,23 @@ def graph_source_from_saved_model(path: Path, options: SourceOptions) -> GraphSo
     folder, choices = _folder(path)
     meta, choice = _meta_graph(folder, options.tags)
     checkpoint = _checkpoint(folder, meta)
-    weights, conflicts = (
-        ({}, {}) if checkpoint is None else stored_weights(meta.graph_def, checkpoint, meta)
+    found = (
+        StoredWeights() if checkpoint is None else stored_weights(meta.graph_def, checkpoint, meta)
     )
     assets, warnings = assets_of(folder, meta)
     return GraphSource(
         path=path,
         source_format="saved_model",
         graph_def=meta.graph_def,
-        weights=weights,
-        conflicts=conflicts,
+        weights=found.weights,
+        conflicts=found.conflicts,
         checkpoint=checkpoint,
         meta=meta,
         signatures=signatures_of(meta),
         assets=assets,
         init_ops=init_ops_of(meta),
         choices=(*choices, *choice),
-        warnings=warnings,
+        warnings=(*warnings, *found.warnings),
     )
 
 

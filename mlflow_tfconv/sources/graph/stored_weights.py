@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -21,10 +22,23 @@ Array = np.ndarray[Any, Any]
 Shape = tuple[int | None, ...] | None
 
 
-def stored_weights(
-    graph_def: Any, checkpoint: CheckpointReader, meta: Any
-) -> tuple[dict[str, StoredWeight], dict[str, Conflict]]:
-    """Variable node to its stored value, and to why it has none.
+@dataclass(frozen=True, slots=True)
+class StoredWeights:
+    """What was found.
+
+    Attributes:
+        weights: Variable node to its stored value.
+        conflicts: Variable node to why it has none.
+        warnings: Where the value is another than the graph itself would take.
+    """
+
+    weights: dict[str, StoredWeight] = field(default_factory=dict)
+    conflicts: dict[str, Conflict] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+def stored_weights(graph_def: Any, checkpoint: CheckpointReader, meta: Any) -> StoredWeights:
+    """Where each variable of a graph has its value.
 
     The graph's own Savers tell first, the one that wrote the checkpoint before others; then names.
 
@@ -36,20 +50,24 @@ def stored_weights(
     restored = restored_variables(graph_def)
     rank = _ranks(restored, checkpoint, meta)
     parts = partitions(graph_def, meta, checkpoint)
-    weights: dict[str, StoredWeight] = {}
-    conflicts: dict[str, Conflict] = {}
+    found = StoredWeights()
     for node in graph_def.node:
         if node.op not in VARIABLE_OPS:
             continue
         by_saver = sorted(restored.get(node.name, []), key=lambda one: rank[one.saver])
         candidates = [*by_saver, *_by_name(node, parts)]
         tried = [_matched(node, candidate, checkpoint) for candidate in candidates]
-        matches = [one for one in tried if isinstance(one, StoredWeight)]
-        if matches:
-            weights[node.name] = matches[0]
-        else:
-            conflicts[node.name] = _conflict(node, str(tried[0]), saved=bool(by_saver))
-    return weights, conflicts
+        match = next((one for one in tried if isinstance(one, StoredWeight)), None)
+        if match is None:
+            found.conflicts[node.name] = _conflict(node, str(tried[0]), saved=bool(by_saver))
+            continue
+        found.weights[node.name] = match
+        if by_saver and match.key not in {one.key for one in by_saver}:
+            found.warnings.append(
+                f"The graph restores variable {node.name} from {by_saver[0].key}, which is not in "
+                f"the checkpoint; {match.key} was taken."
+            )
+    return found
 
 
 def variable_shape(node: Any) -> Shape:

@@ -32,6 +32,16 @@ def test_without_a_state_file_the_highest_step_is_taken(tmp_path):
     assert found.choices[0].alternatives == ("m-9",)
 
 
+def test_a_checkpoint_that_was_not_finished_is_passed_over_and_told(tmp_path):
+    for step in (1, 2):
+        saved(tmp_path / "m", step=step)
+    (tmp_path / "checkpoint").unlink()
+    (tmp_path / "m-2.index").unlink()
+    found = checkpoint_of_folder(tmp_path)
+    assert found.prefix.name == "m-1"
+    assert found.warnings == ("Files of these checkpoints are missing: m-2.",)
+
+
 def test_v1_checkpoints_of_a_folder_are_found(tmp_path):
     saved_v1(tmp_path / "old.ckpt", step=3)
     (tmp_path / "checkpoint").unlink()

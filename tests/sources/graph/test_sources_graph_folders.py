@@ -143,6 +143,16 @@ def test_an_export_of_another_step_is_told(model_dir):
     assert warning == "The export is of step 60, the checkpoint model.ckpt-90 is another."
 
 
+@pytest.mark.parametrize("place", ["saved_model", "export/1"])
+def test_a_saved_model_of_another_kind_does_not_go_before_checkpoints(place, tmp_path):
+    saved(tmp_path / "m")
+    if place == "export/1":
+        tf.saved_model.save(tf.Module(), str(tmp_path / place))
+    else:
+        exported(tmp_path / place, ["serve"])
+    assert graph_source_from_folder(tmp_path, NOTHING_SAID).source_format == "tf_checkpoint"
+
+
 def test_who_names_the_graph_gets_the_checkpoint(model_dir):
     options = SourceOptions(architecture=model_dir / "graph.pbtxt")
     source = graph_source_from_folder(model_dir, options)

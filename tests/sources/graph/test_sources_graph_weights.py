@@ -48,9 +48,9 @@ def test_parts_are_known_without_a_saver_in_the_graph(keep_collections, tmp_path
     source = graph_source_from_checkpoint(tmp_path / "m", NOTHING_SAID)
     bare = without_saver(source.graph_def)
     meta = source.meta if keep_collections else None
-    weights, conflicts = stored_weights(bare, source.checkpoint, meta)
-    np.testing.assert_array_equal(weights["layer/kernel/part_1"].read(), KERNEL[2:])
-    assert not conflicts
+    found = stored_weights(bare, source.checkpoint, meta)
+    np.testing.assert_array_equal(found.weights["layer/kernel/part_1"].read(), KERNEL[2:])
+    assert not found.conflicts
 
 
 def test_keys_that_differ_from_names_are_the_savers(tmp_path):
@@ -61,6 +61,17 @@ def test_keys_that_differ_from_names_are_the_savers(tmp_path):
     saved_as(tmp_path / "m", build, lambda v, w: {"w": v, "v": w})
     found = values(graph_source_from_checkpoint(tmp_path / "m", NOTHING_SAID))
     assert {name: value.tolist() for name, value in found.items()} == {"v": [1.0], "w": [2.0]}
+
+
+def test_a_key_that_the_graph_restores_and_the_checkpoint_lacks_is_told(tmp_path):
+    def build():
+        v1.get_variable("v", initializer=tf.constant([1.0]))
+
+    saved_as(tmp_path / "averages", build, lambda v: {"v/ExponentialMovingAverage": v})
+    saved(tmp_path / "m", build=build)
+    options = SourceOptions(architecture=tmp_path / "averages.meta")
+    (warning,) = graph_source_from_checkpoint(tmp_path / "m", options).warnings
+    assert "v from v/ExponentialMovingAverage, which is not in the checkpoint; v was" in warning
 
 
 def test_what_only_initializes_from_another_checkpoint_is_not_believed(tmp_path):
