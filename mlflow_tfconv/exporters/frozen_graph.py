@@ -86,7 +86,7 @@ def is_large(shape: tuple[int, ...], dtype: tf.DType, large_bytes: int) -> bool:
     if size_bytes < large_bytes:
         return False
     matrix = len(shape) >= 2 and (dtype.is_floating or dtype.is_complex)
-    return matrix or size_bytes >= _LARGE_VECTOR_BYTES
+    return bool(matrix) or size_bytes >= _LARGE_VECTOR_BYTES
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ class HeldArray(NDArrayOperatorsMixin):
     @property
     def nbytes(self) -> int:
         """Bytes that its values take."""
-        return self.size * self.dtype.itemsize
+        return self.size * int(self.dtype.itemsize)
 
     @property
     def T(self) -> HeldArray:  # noqa: N802 (numpy's name)
@@ -176,7 +176,7 @@ def _identity(value: Any) -> str:
     if isinstance(value, HeldArray):
         return value.identity
     array = np.ascontiguousarray(value)
-    content = hashlib.blake2b(array.reshape(-1).view(np.uint8)).hexdigest()
+    content = hashlib.blake2b(array.reshape(-1).view(np.uint8).data).hexdigest()
     return identity_of("values", str(array.dtype), np.shape(value), content)
 
 

@@ -34,7 +34,7 @@ def onnx_from_traced(traced: Traced, path: Path, *, opset: int) -> tuple[str, ..
     Weights that are too large for one file lie beside it, in `path` + ".data".
 
     Returns:
-        What a user should know: that the weights could not be kept out of the conversion.
+        What a user should know, such as that weights could not be kept out of the conversion.
 
     Raises:
         ConversionError: An operation has no counterpart in ONNX, an input or output is of a type
@@ -44,13 +44,14 @@ def onnx_from_traced(traced: Traced, path: Path, *, opset: int) -> tuple[str, ..
     _require_tensors(traced.inputs + traced.outputs)
     with _ONE_AT_A_TIME, quiet_tensorflow():
         try:
-            _write(lean_model, traced, path, opset)
-            return ()
+            return _write(lean_model, traced, path, opset)
         except ConversionError as error:
-            return (_write_plain(traced, path, opset, error),)
+            return _write_plain(traced, path, opset, error)
 
 
-def _write(convert: Callable[..., Converted], traced: Traced, path: Path, opset: int) -> None:
+def _write(
+    convert: Callable[..., Converted], traced: Traced, path: Path, opset: int
+) -> tuple[str, ...]:
     """Converts in one of the two ways, checks and writes.
 
     Raises:
@@ -72,9 +73,12 @@ def _write(convert: Callable[..., Converted], traced: Traced, path: Path, opset:
         raise
     except Exception as error:  # weights are read and computed with only now
         raise _unconvertible([f"{type(error).__name__}: {error}"]) from error
+    return converted.warnings
 
 
-def _write_plain(traced: Traced, path: Path, opset: int, lean_error: ConversionError) -> str:
+def _write_plain(
+    traced: Traced, path: Path, opset: int, lean_error: ConversionError
+) -> tuple[str, ...]:
     """Converts with the weights; gives a warning that says so.
 
     Raises:
@@ -88,10 +92,11 @@ def _write_plain(traced: Traced, path: Path, opset: int, lean_error: ConversionE
             expected=f"at most {MOST_FILE_BYTES / 1e9:.2f} GB, or {lean_error.expected}",
             fix=lean_error.fix,
         ) from lean_error
-    _write(plain_model, traced, path, opset)
+    warnings = _write(plain_model, traced, path, opset)
     return (
+        *warnings,
         "The ONNX model was converted with its weights by plain tf2onnx, which takes more time and "
-        f"memory, because the lean way failed: {lean_error.received}"
+        f"memory, because the lean way failed: {lean_error.received}",
     )
 
 

@@ -1,7 +1,8 @@
 """Names in an ONNX file that are the same whenever the same model is converted.
 
 tf2onnx numbers what it makes up (`const_fold_opt__17`) by a counter of the process, and its einsum
-pass by memory addresses.
+pass by memory addresses. TensorFlow numbers the functions that it freezes (`while_body_frozen_44`),
+whose names are in those of all their nodes.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-_MADE_UP = re.compile(r"__\d+(?=$|[:/_])|(?<=einsum)\d{6,}")
+_MADE_UP = re.compile(r"__\d+(?=$|[:/_])|(?<=einsum)\d{6,}|_frozen_\d+")
 
 
 def stable_names(model: Any) -> Any:
@@ -26,10 +27,6 @@ def stable_names(model: Any) -> Any:
     _order(graph)
     values = [*graph.input, *graph.output]
     _Names(value.name for value in values).give(graph, {value.name: value.name for value in values})
-    for value in values:
-        for axis, size in enumerate(value.type.tensor_type.shape.dim):
-            if size.dim_param:
-                size.dim_param = f"{value.name}_{axis}"
     return model
 
 
@@ -81,6 +78,13 @@ def _bodies(node: Any) -> Iterator[Any]:
         yield from attribute.graphs
 
 
+def _name_sizes(value: Any) -> None:
+    """Names what varies in a shape by its place."""
+    for axis, size in enumerate(value.type.tensor_type.shape.dim):
+        if size.dim_param:
+            size.dim_param = f"{value.name}_{axis}"
+
+
 class _Names:
     """Replaces made-up names by ones that are counted in the order of the nodes."""
 
@@ -96,12 +100,15 @@ class _Names:
             node.name = self._new(node.name)
             node.input[:] = [names.get(name, name) for name in node.input]
             for body in _bodies(node):
+                body.name = self._new(body.name)
                 self.give(body, dict(names))
             for name in node.output:
                 names.setdefault(name, self._new(name))
             node.output[:] = [names[name] for name in node.output]
         for value in (*graph.output, *graph.value_info):
             value.name = names.get(value.name, value.name)
+        for value in (*graph.input, *graph.output, *graph.value_info):
+            _name_sizes(value)
 
     def _new(self, name: str) -> str:
         if not _MADE_UP.search(name):

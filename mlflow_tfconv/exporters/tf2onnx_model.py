@@ -28,6 +28,12 @@ from mlflow_tfconv.exporters.push_scales import push_scales
 from mlflow_tfconv.exporters.tf2onnx_additions import OPERATIONS, tf2onnx_adjusted
 from mlflow_tfconv.exporters.traced import Traced
 from mlflow_tfconv.exporters.weight_results import weight_results
+from mlflow_tfconv.exporters.widen_bfloat16 import has_bfloat16, widen_bfloat16
+
+_WIDENED = (
+    "What the model computes in bfloat16, the ONNX model computes in float32: ONNX Runtime has "
+    "hardly an operation for bfloat16."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +43,12 @@ class Converted:
     Attributes:
         model: The model.
         tensors: What the tags stand for.
+        warnings: What a user should know.
     """
 
     model: onnx.ModelProto
     tensors: HeldTensors
+    warnings: tuple[str, ...] = ()
 
 
 def lean_model(traced: Traced, *, opset: int, large_bytes: int = LARGE_BYTES) -> Converted:
@@ -55,6 +63,9 @@ def lean_model(traced: Traced, *, opset: int, large_bytes: int = LARGE_BYTES) ->
         NotLeanError: The function can't be frozen without its weights.
     """
     frozen = frozen_graph_from_traced(traced, large_bytes=large_bytes)
+    warnings: tuple[str, ...] = ()
+    if has_bfloat16(frozen):
+        frozen, warnings = widen_bfloat16(frozen), (_WIDENED,)
     inputs, outputs = list(frozen.inputs), list(frozen.outputs)
     graph_def = with_placeholders(_optimized(frozen.graph_def, inputs, outputs), frozen.held)
     graph = _imported(push_scales(graph_def, frozen.held))
@@ -76,7 +87,7 @@ def lean_model(traced: Traced, *, opset: int, large_bytes: int = LARGE_BYTES) ->
             initialized_tables=None,
             tensors_to_rename=_renamed(traced, inputs, outputs),
         )
-        return Converted(_model(converted), tensors)
+        return Converted(_model(converted), tensors, warnings)
 
 
 def plain_model(traced: Traced, *, opset: int) -> Converted:

@@ -123,7 +123,7 @@ def _is_small_enough(op: Any) -> bool:
         sum((tensor.shape.num_elements() or 0) * tensor.dtype.size for tensor in tensors)
         for tensors in (op.inputs, op.outputs)
     )
-    return given <= max(taken, _LARGEST_GROWN_BYTES)
+    return bool(given <= max(taken, _LARGEST_GROWN_BYTES))
 
 
 def _result(op: Any, inputs: list[HeldArray], index: int) -> Callable[[], Array]:

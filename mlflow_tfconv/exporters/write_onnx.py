@@ -132,7 +132,7 @@ class _Skeleton:
     @classmethod
     def of(cls, model: onnx.ModelProto, weights: Sequence[Weight]) -> _Skeleton:
         """The skeleton of a model whose weights were taken out."""
-        graph = model.graph.SerializeToString(deterministic=True)
+        graph: bytes = model.graph.SerializeToString(deterministic=True)
         outside = onnx.ModelProto()
         outside.CopyFrom(model)
         outside.ClearField("graph")
@@ -145,7 +145,7 @@ class _Skeleton:
 
 
 def _header(weight: Weight) -> bytes:
-    tensor = weight.tensor.SerializeToString(deterministic=True)
+    tensor: bytes = weight.tensor.SerializeToString(deterministic=True)
     tensor += _key(_DATA_OF_TENSOR, weight.array.nbytes)
     return _key(_INITIALIZER_OF_GRAPH, len(tensor) + weight.array.nbytes) + tensor
 
