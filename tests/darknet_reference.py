@@ -6,11 +6,48 @@ Images are (batch, channels, height, width). Weights are read in the order of pa
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 Array = np.ndarray[Any, Any]
+
+
+#: Headers: version 0.1, 0.2, and three floats as in the oldest files.
+SHORT = np.array([0, 1, 0, 64000], "<i4").tobytes()
+LONG = np.array([0, 2, 0, 64000, 0], "<i4").tobytes()
+OLDEST = np.array([0.0005, 0.9, 0.0005], "<f4").tobytes() + SHORT[:4]
+
+
+@dataclass(frozen=True)
+class Made:
+    """A network on disk, and what every layer of it gives."""
+
+    cfg: Path
+    weights: Path
+    x: Array
+    layers: list[Array]
+
+
+def made_network(
+    folder: Path,
+    layers: str,
+    shape: tuple[int, int, int] = (3, 12, 16),
+    header: bytes = SHORT,
+    options: Mapping[str, bool] = {},
+) -> Made:
+    """Writes net.cfg and net.weights; the input is (2, channels, height, width)."""
+    channels, height, width = shape
+    text = f"[net]\nchannels={channels}\nheight={height}\nwidth={width}\n{layers}"
+    x = np.random.default_rng(0).uniform(0, 1, (2, *shape)).astype(np.float32)
+    stream = Stream(1)
+    outputs = forward(text, x, stream, **options)
+    (folder / "net.cfg").write_text(text)
+    (folder / "net.weights").write_bytes(header + stream.floats().tobytes())
+    return Made(folder / "net.cfg", folder / "net.weights", x, outputs)
 
 
 class Stream:
@@ -26,7 +63,8 @@ class Stream:
         return run
 
     def floats(self) -> Array:
-        return np.concatenate([run.ravel() for run in self.runs]).astype("<f4")
+        runs = [run.ravel() for run in self.runs]
+        return np.concatenate(runs).astype("<f4") if runs else np.zeros(0, "<f4")
 
 
 def parse(text: str) -> list[tuple[str, dict[str, str]]]:
@@ -110,7 +148,11 @@ def _convolutional(x: Array, options: dict[str, str], stream: Stream) -> Array:
     pad = size // 2 if get("pad", 0) else get("padding", 0)
     biases = stream.take(n)
     norm = _statistics(stream, n) if get("batch_normalize", 0) else None
-    kernel = stream.take(n, x.shape[1] // groups, size, size)
+    shape = (n, x.shape[1] // groups, size, size)
+    if get("flipped", 0):
+        kernel = stream.take(shape[1] * size * size, n).T.reshape(shape)
+    else:
+        kernel = stream.take(*shape)
     padded = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
     reach = dilation * (size - 1) + 1
     rows = (padded.shape[2] - reach) // down + 1

@@ -60,7 +60,7 @@ def traced_from_source(
 
         return traced_from_keras(path, options, device=device, model=model)
     chosen = chosen_source(path, options)
-    traced: Traced = _reader(chosen)(chosen.path, options, device=device)
+    traced: Traced = _reader(chosen)(chosen.path, chosen.options, device=device)
     return replace(
         traced,
         source_format=traced.source_format or chosen.format,
@@ -71,6 +71,8 @@ def traced_from_source(
 
 def _reader(chosen: ChosenSource) -> Any:
     name = READERS.get(chosen.format)
+    if chosen.format in _BUILT and callable(chosen.options.architecture):
+        name = "traced_from_built"
     if name is not None:
         return getattr(import_module(f"mlflow_tfconv.exporters.{name}"), name)
     raise ConversionError(
@@ -80,6 +82,16 @@ def _reader(chosen: ChosenSource) -> Any:
         fix=_ADVICE.get(chosen.format, "Save the model where it was made, as a SavedModel."),
     )
 
+
+#: Weights that a function of the user may build the model for.
+_BUILT = (
+    "weights_h5",
+    "keras_h5",
+    "object_checkpoint",
+    "tf_checkpoint",
+    "tf_checkpoint_v1",
+    "tf_checkpoint_folder",
+)
 
 _ADVICE = {
     "onnx": "It is an ONNX model already: compress and benchmark take it as it is.",

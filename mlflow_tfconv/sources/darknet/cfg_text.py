@@ -13,6 +13,7 @@ from mlflow_tfconv.sources.darknet.known_keys import KNOWN_KEYS, REFUSED_KEYS, S
 
 _LARGEST_FILE = 4_000_000
 _MOST_SECTIONS = 2_000
+_HEAD = 20_000
 _LARGEST_NUMBER = 2**31 - 1
 
 
@@ -112,6 +113,17 @@ def sections_from_cfg(path: Path) -> tuple[Section, ...]:
     return sections_from_text(data.decode("utf-8-sig", "replace"), path)
 
 
+def looks_like_cfg(path: Path) -> bool:
+    """Whether a file's first line that says something is [net] or [network]."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+    except OSError:
+        return False
+    first = next(_lines(head.decode("utf-8-sig", "replace")), (0, ""))[1]
+    return b"\0" not in head and first.split("]")[0] in ("[net", "[network")
+
+
 def sections_from_text(text: str, path: Path) -> tuple[Section, ...]:
     """The sections of a text; `path` names it in errors.
 
@@ -182,5 +194,3 @@ def _no_cfg(path: Path, why: str) -> ConversionError:
         received=str(path),
         expected="the text of a .cfg: [net] with width, height and channels, then a section a layer",
     )
-
-

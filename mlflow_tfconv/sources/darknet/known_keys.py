@@ -68,7 +68,25 @@ KNOWN_KEYS = {kind: frozenset(f"{keys} {_ANYWHERE}".split()) for kind, keys in _
 
 #: Keys of layers that change what they compute in ways that are not done here, unless they are 0.
 REFUSED_KEYS = frozenset(
-    "antialiasing assisted_excitation bin_output binary cbn coordconv dontload dontloadscales extra "
-    "flatten maxpool_depth maxpool_zero_nonmax numload rotate share_index stretch "
-    "stretch_sway sway xnor".split()
+    [
+        "antialiasing",
+        "assisted_excitation",
+        "bin_output",
+        "binary",
+        "cbn",
+        "coordconv",
+        "dontload",
+        "dontloadscales",
+        "extra",
+        "flatten",
+        "maxpool_depth",
+        "maxpool_zero_nonmax",
+        "numload",
+        "rotate",
+        "share_index",
+        "stretch",
+        "stretch_sway",
+        "sway",
+        "xnor",
+    ]
 )

@@ -89,7 +89,9 @@ def route(layer: Layer, features: Sequence[Feature]) -> Feature:
         step = feature.shape[0] // groups
         tensor = feature.tensor
         parts.append(tensor if groups == 1 else tensor[..., group * step : (group + 1) * step])
-    joined = parts[0] if len(parts) == 1 else keras.layers.Concatenate(name=f"{layer.name}_join")(parts)
+    joined = (
+        parts[0] if len(parts) == 1 else keras.layers.Concatenate(name=f"{layer.name}_join")(parts)
+    )
     return Feature(joined, layer.shape)
 
 

@@ -50,9 +50,7 @@ def connected(layer: Layer, features: Sequence[Feature], values: Values) -> Feat
         name=f"{layer.name}_dense",
     )
     kernel = weights["kernel"].T
-    tensor = held(
-        dense, features[0].flat(), [kernel] if norm else [kernel, weights["biases"]]
-    )
+    tensor = held(dense, features[0].flat(), [kernel] if norm else [kernel, weights["biases"]])
     if norm:
         tensor = batch_norm(tensor, weights, f"{layer.name}_norm")
     return Feature(activated(tensor, layer.section, "logistic", layer.name), layer.shape)
@@ -71,7 +69,7 @@ def local(layer: Layer, features: Sequence[Feature], values: Values) -> Feature:
     _, *image = features[0].shape
     window = local_window(layer.section, (image[0], image[1]))
     padded = _padded(features[0].tensor, window)
-    places, filters = weights["kernel"].shape[:2]
+    filters = weights["kernel"].shape[1]
     # (places, out, in, height, width) -> (rows, columns, height, width, in, out)
     kernel = weights["kernel"].transpose(0, 3, 4, 2, 1).reshape(*window.out, -1, filters)
     einsum = keras.layers.EinsumDense(
@@ -110,9 +108,7 @@ def _window(layer: Layer, feature: Feature) -> Window:
     return convolution_window(layer.section, (height, width))
 
 
-def _convolved(
-    name: str, tensor: Any, window: Window, kernel: Array, bias: Array | None
-) -> Any:
+def _convolved(name: str, tensor: Any, window: Window, kernel: Array, bias: Array | None) -> Any:
     """The convolution with a kernel of (out, in of a group, height, width)."""
     if not window.same:
         tensor = _padded(tensor, window)
@@ -139,7 +135,11 @@ def _padded(tensor: Any, window: Window) -> Any:
     if min(below, right) < 0:
         tensor = tensor[:, : height + min(below, 0), : width + min(right, 0), :]
     pads = ((before, max(below, 0)), (before, max(right, 0)))
-    return keras.layers.ZeroPadding2D(pads, data_format=_FORMAT)(tensor) if any(map(any, pads)) else tensor
+    return (
+        keras.layers.ZeroPadding2D(pads, data_format=_FORMAT)(tensor)
+        if any(map(any, pads))
+        else tensor
+    )
 
 
 def _conv(name: str, tensor: Any, window: Window, kernel: Array, bias: Array | None) -> Any:
