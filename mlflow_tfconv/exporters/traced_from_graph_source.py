@@ -1,0 +1,188 @@
+"""Makes a function of a TensorFlow 1 graph and its stored weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.ops.resource_variable_ops import UninitializedVariable
+
+from mlflow_tfconv.artifacts import Choice
+from mlflow_tfconv.device import Device, apply_to_tensorflow
+from mlflow_tfconv.errors import ConversionError
+from mlflow_tfconv.exporters.quiet_tensorflow import quiet_tensorflow
+from mlflow_tfconv.exporters.trace_function import trace_function
+from mlflow_tfconv.exporters.traced import Traced
+from mlflow_tfconv.exporters.weights import MemoryWeights, StoredWeights
+from mlflow_tfconv.runtimes.graph_safety import refuse_unsafe_nodes
+from mlflow_tfconv.sources.graph.graph_def_of_today import graph_def_of_today
+from mlflow_tfconv.sources.graph.graph_runtime import GraphRuntime
+from mlflow_tfconv.sources.graph.graph_source import (
+    GraphSource,
+    StoredWeight,
+    require_weights,
+)
+from mlflow_tfconv.sources.graph.graph_view import Graph, Node, Ref, type_attr
+from mlflow_tfconv.sources.graph.inference_graph import InferenceGraph, inference_graph
+from mlflow_tfconv.sources.graph.not_finite import not_finite_weights
+from mlflow_tfconv.sources.graph.plain_graph import placeholder
+from mlflow_tfconv.sources.graph.stored_averages import chosen_weights
+from mlflow_tfconv.sources.graph.table_nodes import table_names, with_assets
+from mlflow_tfconv.sources.graph.tensor_types import message_of_shape
+from mlflow_tfconv.sources.options import SourceOptions
+
+Array = np.ndarray[Any, Any]
+
+#: Constants of a frozen graph from this size on are weights.
+_LARGE_BYTES = 16_384
+
+
+def traced_from_graph_source(
+    source: GraphSource, options: SourceOptions, *, device: Device
+) -> Traced:
+    """Cuts inference out of a graph and traces it; its weights stay in their files.
+
+    Raises:
+        ConversionError: The inputs or outputs can't be told, variables have no values, or what the
+            outputs depend on can't be converted.
+    """
+    inference = inference_graph(source, options)
+    weights = chosen_weights(
+        source, Graph.of(source.graph_def), inference.variables, options.use_ema
+    )
+    source = weights.source
+    require_weights(source, inference.variables)
+    with quiet_tensorflow(), tf.device(apply_to_tensorflow(device)):
+        made = _made(source, inference, trust=options.trust)
+    rewritten = _about_reference(inference)
+    return Traced(
+        function=made.function,
+        module=made.module,
+        inputs=inference.inputs,
+        outputs=inference.outputs,
+        open_reference=lambda: GraphRuntime(
+            source, inference, device=device, trust=options.trust
+        ),
+        weights=made.weights,
+        parameters=made.parameters,
+        source_format=source.source_format,
+        choices=(*source.choices, *inference.choices, *weights.choices),
+        warnings=(
+            *source.warnings,
+            *inference.warnings,
+            *rewritten,
+            *not_finite_weights(source, inference.variables),
+        ),
+    )
+
+
+def _about_reference(inference: InferenceGraph) -> tuple[str, ...]:
+    if not inference.rewritten:
+        return ()
+    return (
+        "Outputs are compared with those of the rewritten graph: the original computes those of "
+        "training.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    function: Any
+    module: Any
+    weights: StoredWeights | MemoryWeights
+    parameters: int
+
+
+def _made(source: GraphSource, inference: InferenceGraph, *, trust: bool) -> _Made:
+    graph, constants = _without_large_constants(with_assets(inference.graph, source))
+    stored = {name: source.weights[name] for name in inference.variables} | constants
+    graph = _with_placeholders(graph, stored)
+    graph_def = graph_def_of_today(graph.message(), source.meta)
+    if not trust:
+        refuse_unsafe_nodes(graph_def, where=source.path)
+    variables = {name: _variable(name, weight) for name, weight in stored.items()}
+    imported = _Imported(graph_def, variables, graph, inference)
+    function = trace_function(
+        imported.call, inference.inputs, unknown_rank=inference.open_rank
+    )
+    module = tf.Module()
+    module.weights = list(variables.values())
+    readers = {id(variables[name].handle): weight.read for name, weight in stored.items()}
+    return _Made(
+        function,
+        module,
+        StoredWeights(readers) if readers else MemoryWeights(),
+        sum(math.prod(w.shape) for w in stored.values() if tf.as_dtype(w.dtype).is_floating),
+    )
+
+
+def _without_large_constants(graph: Graph) -> tuple[Graph, dict[str, StoredWeight]]:
+    """Weights that a frozen graph holds as constants, as if they were stored."""
+    found: dict[str, StoredWeight] = {}
+    for node in graph:
+        if node.op != "Const":
+            continue
+        message = node.attr["value"].tensor
+        dtype = tf.as_dtype(message.dtype)
+        shape = tuple(int(dim.size) for dim in message.tensor_shape.dim)
+        if dtype.is_floating and math.prod(shape) * dtype.size >= _LARGE_BYTES:
+            found[node.name] = StoredWeight(
+                key=node.name, dtype=dtype.name, shape=shape, read=partial(tf.make_ndarray, message)
+            )
+    return graph, found
+
+
+def _with_placeholders(graph: Graph, stored: Mapping[str, StoredWeight]) -> Graph:
+    """The graph with what is fed in place of variables and constants."""
+    changes: dict[str, Node | None] = {}
+    for name, weight in stored.items():
+        if graph[name].op == "VarHandleOp":
+            resource = int(tf.resource.as_datatype_enum)
+            changes[name] = placeholder(name, resource, message_of_shape(()))
+        else:
+            kind = int(tf.as_dtype(weight.dtype).as_datatype_enum)
+            changes[name] = placeholder(name, kind, message_of_shape(weight.shape))
+    return graph.replaced(changes)
+
+
+def _variable(name: str, weight: StoredWeight) -> Any:
+    return UninitializedVariable(
+        trainable=False, shape=weight.shape, dtype=tf.as_dtype(weight.dtype), name=name
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Imported:
+    """A graph as a function of named tensors."""
+
+    graph_def: Any
+    variables: Mapping[str, Any]
+    graph: Graph
+    inference: InferenceGraph
+
+    def call(self, tensors: Mapping[str, Any]) -> dict[str, Any]:
+        names = list(self.inference.fed)
+        wrapped = tf.compat.v1.wrap_function(
+            self._imported, [tf.TensorSpec.from_tensor(tensors[name]) for name in names]
+        )
+        results = wrapped(*(tensors[name] for name in names))
+        return dict(zip(self.inference.fetched, results, strict=True))
+
+    def _imported(self, *tensors: Any) -> list[Any]:
+        fed = dict(zip(map(str, self.inference.fed.values()), tensors, strict=True))
+        for name, variable in self.variables.items():
+            resource = self.graph[name].attr["dtype"].type == tf.resource.as_datatype_enum
+            fed[f"{name}:0"] = variable.handle if resource else variable.read_value()
+        fetched = [str(item) for item in self.inference.fetched.values()]
+        found: list[Any] = tf.graph_util.import_graph_def(
+            self.graph_def, input_map=fed, return_elements=fetched, name=""
+        )
+        return found
+
+
+__all__ = ["Choice", "ConversionError", "Ref", "replace", "table_names", "type_attr"]
