@@ -53,7 +53,8 @@ def _in_order(method: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
     # Passes walk sets, whose order follows memory addresses and the seed of `hash`: which of two
     # equal nodes survives, and the counters in the names made up, would differ from run to run.
     def nodes(*args: Any, **kwargs: Any) -> list[Any]:
-        return sorted(method(*args, **kwargs), key=_place)
+        found = method(*args, **kwargs)
+        return sorted(found, key=_place) if len(found) > 1 else found
 
     return nodes
 
