@@ -117,8 +117,12 @@ class Guard:
             watch = _Watch(self, started, log)
             try:
                 watch.follow(reader)
+            except BaseException:
+                end_group(started.pid)
+                raise
             finally:
-                status = watch.ended()
+                status = started.wait()
+                end_group(started.pid)  # what it has started itself
         return watch.answer(status)
 
 
@@ -181,7 +185,7 @@ class _Watch:
         self._stopped: errors.TfconvError | None = None
 
     def follow(self, reader: int) -> None:
-        """Takes its lines until it closes them; ends it when it goes beyond a limit."""
+        """Takes its lines until it closes them, as it does at its end; ends it beyond a limit."""
         poll = select.poll()  # not select(), which can't take high descriptors
         poll.register(reader, select.POLLIN)
         rest = b""
@@ -194,6 +198,7 @@ class _Watch:
                 for line in lines:
                     self._hear(json.loads(line))
             self._check()
+        end_group(self._started.pid)
 
     def _hear(self, said: dict[str, Any]) -> None:
         if "phase" in said:
@@ -201,6 +206,8 @@ class _Watch:
             self._begun = time.monotonic()
         elif "event" in said:
             self._guard.emit(decode(said["event"], Path()))
+        elif "opened" in said:
+            _audit(said["opened"], said["listed"])
         else:
             self._answer = said
 
@@ -226,15 +233,6 @@ class _Watch:
     def _error(self, why: str, **parts: Any) -> errors.TfconvError:
         what = f"{self._guard.what} was stopped while {self._phase}: {why}."
         return self._guard.error(what, **parts)
-
-    def ended(self) -> int:
-        """Its exit status; what is still running of it is ended."""
-        if self._answer and self._stopped is None:
-            with suppress(OSError):  # it has said all, and leaves by itself
-                os.killpg(self._started.pid, 0)
-        else:
-            end_group(self._started.pid)
-        return self._started.wait()
 
     def answer(self, status: int) -> Any:
         """What the function gave.
@@ -278,6 +276,14 @@ class _Watch:
             "with more.",
             log=self._log,
         )
+
+
+def _audit(opened: list[str], listed: list[str]) -> None:
+    """Lets whoever watches this process know what its child has read, as if it had done it."""
+    for path in opened:
+        sys.audit("open", path, None, os.O_RDONLY)
+    for folder in listed:
+        sys.audit("os.listdir", folder)
 
 
 def end_group(pid: int) -> None:

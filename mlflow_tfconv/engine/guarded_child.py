@@ -15,6 +15,7 @@ import random
 import sys
 import threading
 import traceback
+from collections.abc import Iterable
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -24,6 +25,7 @@ from mlflow_tfconv.engine.child import FAILURE, describe
 from mlflow_tfconv.engine.codec import encode
 from mlflow_tfconv.engine.events import Event
 from mlflow_tfconv.engine.guarded import die_with
+from mlflow_tfconv.engine.user_files import Opened, loaded_modules, watch_opened_files
 
 
 class Voice:
@@ -39,6 +41,10 @@ class Voice:
     def emit(self, event: Event) -> None:
         """Passes an event on to the caller."""
         self._say({"event": encode(event, Path())})
+
+    def opened(self, files: Iterable[str], opened: Opened) -> None:
+        """Tells which of a user's files and folders were read: they decide about a re-run."""
+        self._say({"opened": sorted(files), "listed": sorted(opened.existing_folders())})
 
     def answer(self, value: Any) -> None:
         """The last word: what the function gave."""
@@ -70,16 +76,24 @@ def become(parent: int, request: int, log: int, events: int) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(log, 1)
         os.dup2(log, 2)
+        sys.stdout = os.fdopen(1, "w", buffering=1, errors="backslashreplace", closefd=False)
+        sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
         faulthandler.enable(2)
         atexit._clear()
         random.seed()
-        status = _answered(request, events)
+        status = _answered(request, events, watch_opened_files(Path.cwd(), ()))
     finally:
         _leave(status)
 
 
-def _answered(request: int, events: int) -> int:
-    """The exit status; the request's pickle is our own, from the parent."""
+def _answered(request: int, events: int, opened: Opened | None = None) -> int:
+    """The exit status; the request's pickle is our own, from the parent.
+
+    Args:
+        request: A file with the request.
+        events: Where the voice goes.
+        opened: What files this process opens: its parent is told of them.
+    """
     with suppress(OSError):  # of all processes the kernel ends this one first when memory is short
         Path("/proc/self/oom_score_adj").write_text("1000")
     with os.fdopen(events, "w") as pipe:
@@ -88,9 +102,15 @@ def _answered(request: int, events: int) -> int:
             with os.fdopen(request, "rb") as file:
                 file.seek(0)
                 job = pickle.load(file)  # noqa: S301
+            # The caller's folders come last until libraries are imported: a file in one of them
+            # must not be taken for a module of TensorFlow's.
+            sys.path += [folder for folder in job["path"] if folder not in sys.path]
             function = _imported(job["target"])
             sys.path[:] = job["path"]
-            voice.answer(function(pickle.loads(job["argument"]), voice))  # noqa: S301
+            value = function(pickle.loads(job["argument"]), voice)  # noqa: S301
+            if opened is not None:
+                voice.opened({*opened.existing_files(), *loaded_modules()}, opened)
+            voice.answer(value)
         except BaseException as error:  # noqa: BLE001 (whatever it is, the parent has to hear of it)
             traceback.print_exc()
             voice.fail(error)

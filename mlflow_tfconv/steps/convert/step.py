@@ -37,9 +37,7 @@ class ConvertStep(Step[ConvertConfig]):
         """The files that the config names, relative to the recipe's folder."""
         config = self.config
         named = (config.source, config.weights, config.architecture_file)
-        files = [Path(text) for text in named if text is not None]
-        # A checkpoint of the first kind is a file, and its graph lies beside it.
-        return tuple(path for file in files for path in (file, Path(f"{file}.meta")))
+        return tuple(Path(text) for text in named if text is not None)
 
     def needed_functions(self) -> Mapping[str, tuple[str, ...]]:
         """Those of steps/convert.py that the config names."""
