@@ -8,6 +8,7 @@ from pathlib import Path
 #: Name of a format to what a person calls it.
 FORMATS = {
     "keras": "Keras 3 model (.keras archive)",
+    "keras_v2": "tf.keras model (.keras archive of Keras 2)",
     "keras_h5": "Keras model in HDF5, architecture and weights",
     "weights_h5": "Keras weights in HDF5, without the architecture",
     "keras_json": "Keras architecture in JSON, without weights",

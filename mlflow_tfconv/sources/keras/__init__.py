@@ -1,0 +1,1 @@
+"""Keras of all ages, read into a live model of the Keras of today."""
