@@ -15,6 +15,7 @@ def trace_function(
     inputs: Sequence[TensorSpec],
     *,
     unknown_rank: Collection[str] = (),
+    effects: bool = True,
 ) -> Any:
     """The `ConcreteFunction` of `call`, which takes and gives `{name: tensor}`.
 
@@ -24,10 +25,14 @@ def trace_function(
         call: The function.
         inputs: What it takes.
         unknown_rank: Names of the inputs that may have any number of dimensions.
+        effects: Whether what it does besides computing is to happen in order. Without, TensorFlow
+            puts no control dependencies into it, which a loop of TensorFlow 1 can't have.
     """
     shapes = {spec.name: None if spec.name in unknown_rank else spec.shape for spec in inputs}
     specs = {spec.name: tf.TensorSpec(shapes[spec.name], spec.dtype, spec.name) for spec in inputs}
-    return tf.function(call, autograph=False).get_concrete_function(specs)
+    attributes = None if effects else {"_disable_acd": True}
+    traced = tf.function(call, autograph=False, experimental_attributes=attributes)
+    return traced.get_concrete_function(specs)
 
 
 def module_of(function: Any, model: Any) -> Any:

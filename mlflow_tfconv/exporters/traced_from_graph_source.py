@@ -108,7 +108,7 @@ def _made(source: GraphSource, inference: InferenceGraph, *, trust: bool) -> _Ma
     variables = {name: _variable(name, weight) for name, weight in stored.items()}
     imported = _Imported(graph_def, variables, graph, inference)
     function = trace_function(
-        imported.call, inference.inputs, unknown_rank=inference.open_rank
+        imported.call, inference.inputs, unknown_rank=inference.open_rank, effects=False
     )
     module = tf.Module()
     module.weights = list(variables.values())
@@ -166,23 +166,15 @@ class _Imported:
     inference: InferenceGraph
 
     def call(self, tensors: Mapping[str, Any]) -> dict[str, Any]:
-        names = list(self.inference.fed)
-        wrapped = tf.compat.v1.wrap_function(
-            self._imported, [tf.TensorSpec.from_tensor(tensors[name]) for name in names]
-        )
-        results = wrapped(*(tensors[name] for name in names))
-        return dict(zip(self.inference.fetched, results, strict=True))
-
-    def _imported(self, *tensors: Any) -> list[Any]:
-        fed = dict(zip(map(str, self.inference.fed.values()), tensors, strict=True))
+        fed = {str(item): tensors[name] for name, item in self.inference.fed.items()}
         for name, variable in self.variables.items():
             resource = self.graph[name].attr["dtype"].type == tf.resource.as_datatype_enum
             fed[f"{name}:0"] = variable.handle if resource else variable.read_value()
         fetched = [str(item) for item in self.inference.fetched.values()]
-        found: list[Any] = tf.graph_util.import_graph_def(
+        results = tf.graph_util.import_graph_def(
             self.graph_def, input_map=fed, return_elements=fetched, name=""
         )
-        return found
+        return dict(zip(self.inference.fetched, results, strict=True))
 
 
 __all__ = ["Choice", "ConversionError", "Ref", "replace", "table_names", "type_attr"]
