@@ -23,7 +23,7 @@ def traced_formula(
     specs = tuple(TensorSpec(name=n, dtype=d, shape=s) for n, (d, s) in inputs.items())
     function = trace_function(call, specs)
     module = tf.Module()
-    module.formula = call
+    module.formula, module.weights = call, list(function.graph.variables)
     outputs = tuple(
         TensorSpec(name=name, dtype=tensor.dtype.name, shape=tuple(tensor.shape.as_list()))
         for name, tensor in function.structured_outputs.items()

@@ -16,6 +16,8 @@ from mlflow_tfconv.device import Device
 from mlflow_tfconv.runtimes.batches_of import Samples, batches_of
 from mlflow_tfconv.runtimes.comparison import Comparison
 from mlflow_tfconv.runtimes.given_model import is_live_model, model_path
+from mlflow_tfconv.runtimes.inner_values import inner_values
+from mlflow_tfconv.runtimes.layer_names import layer_names
 from mlflow_tfconv.runtimes.random_inputs import DESCRIPTION, random_inputs
 from mlflow_tfconv.runtimes.runtime import Runtime, open_runtime, predicted
 from mlflow_tfconv.runtimes.tolerance import Tolerance, ToleranceLike, tolerance_of
@@ -67,7 +69,30 @@ def check_parity(
             if not comparison.add(batch, predicted(source, batch), export):
                 break
         described = DESCRIPTION if samples is None else "given samples"
-        return comparison.report(source.path, export.path, described)
+        report = comparison.report(source.path, export.path, described)
+        if comparison.failing is None:
+            return report
+        return replace(report, first_divergence=_divergence(source, export, comparison))
+
+
+def _divergence(source: Runtime, export: Runtime, comparison: Comparison) -> str | None:
+    """Where the two begin to differ, if that can be told."""
+    from mlflow_tfconv.runtimes.first_divergence import first_divergence
+
+    layers = layer_names(getattr(source, "model", None))
+    models = inner_values(source), inner_values(export)
+    if models[0] is None or models[1] is None or comparison.failing is None:
+        return None
+    try:
+        return first_divergence(
+            models[0],
+            models[1],
+            comparison.failing,
+            tolerance=comparison.tolerance,
+            layers=layers,
+        )
+    except Exception:  # noqa: BLE001 (the verdict stands, whatever a closer look meets)
+        return None
 
 
 def _tolerance(

@@ -1,0 +1,44 @@
+"""The graph of a traced function with the functions that it calls put into it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
+from tensorflow.core.protobuf.rewriter_config_pb2 import RewriterConfig
+from tensorflow.python.grappler import tf_optimizer
+
+from mlflow_tfconv.runtimes.inlined_calls import with_inlined_calls
+
+#: Attributes that keep a call from being replaced by what it calls (another implementation for
+#: GPUs, compilation as a whole), or turn loops and branches into TensorFlow 1's.
+_KEPT_APART = frozenset(
+    {
+        "_lower_using_switch_merge",
+        "_noinline",
+        "_XlaCompile",
+        "_XlaMustCompile",
+        "api_implements",
+    }
+)
+
+
+def flat_graph(function: Any) -> Any:
+    """The `GraphDef` of a `ConcreteFunction` after grappler's inlining, with everything else of grappler switched off."""
+    graph_def = function.graph.as_graph_def()
+    for nodes in (graph_def.node, *(f.node_def for f in graph_def.library.function)):
+        for node in nodes:
+            for name in _KEPT_APART & set(node.attr):
+                del node.attr[name]
+    for inner in graph_def.library.function:
+        for name in _KEPT_APART & set(inner.attr):
+            del inner.attr[name]
+    meta_graph = meta_graph_pb2.MetaGraphDef(graph_def=graph_def)
+    fetched = meta_graph.collection_def["train_op"].node_list.value
+    fetched.extend(tensor.name for tensor in (*function.inputs, *function.outputs))
+    config = config_pb2.ConfigProto()
+    rewrites = config.graph_options.rewrite_options
+    rewrites.min_graph_nodes = -1  # small graphs too
+    rewrites.optimizers.append("function")
+    rewrites.function_optimization = RewriterConfig.AGGRESSIVE
+    return with_inlined_calls(tf_optimizer.OptimizeGraph(config, meta_graph))
