@@ -165,10 +165,18 @@ def _pairs(live: Any, node: ObjectNode) -> Iterator[tuple[Any, ObjectNode]]:
 
 
 def _attributes(live: Any) -> dict[str, Any]:
+    """What hangs on an object by the names that a checkpoint has for it."""
+    if isinstance(live, list | tuple):
+        return {str(index): item for index, item in enumerate(live)}
+    if isinstance(live, Mapping):
+        return {key: item for key, item in live.items() if isinstance(key, str)}
     try:
-        return dict(tf.train.TrackableView.children(live))
+        found = dict(tf.train.TrackableView.children(live))
     except (TypeError, AttributeError):
         return {}
+    # Keras 3 keeps lists and dicts of layers to itself.
+    kept = {n: v for n, v in vars(live).items() if isinstance(v, list | tuple | Mapping)}
+    return {**kept, **found}
 
 
 def _by_name(weights: Mapping[int, Any], reader: CheckpointReader) -> dict[int, str]:
