@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mlflow_tfconv.artifacts import TensorSpec
@@ -47,7 +47,8 @@ def saved_model_function(
     """
     inputs = _chosen(endpoint.inputs, options.inputs)
     outputs = _chosen(endpoint.outputs, options.outputs)
-    if all(_is_own(tensor) for tensor in (*inputs.values(), *outputs.values())):
+    own = all(_is_own(tensor) for tensor in (*inputs.values(), *outputs.values()))
+    if own and not options.shapes:  # through calls of functions, other shapes are not inferred
         found = _whole(part, endpoint, inputs, outputs)
     else:
         found = _cut(part, endpoint, inputs, outputs)
@@ -109,19 +110,23 @@ def _cut(
     arguments = [argument_key(n) for n in range(len(endpoint.inputs))]
     results = [result_key(n) for n in range(len(endpoint.outputs))]
     inlined = inlined_function(part.function, arguments, results)
-    graph = CutGraph(inlined)
     own = {id(t): inlined.inputs[argument_key(n)] for n, t in enumerate(endpoint.inputs)}
     own |= {id(t): inlined.outputs[result_key(n)] for n, t in enumerate(endpoint.outputs)}
-    found = {
-        argument: {name: graph.tensor(own.get(id(t), t), argument) for name, t in asked.items()}
-        for argument, asked in (("inputs", inputs), ("outputs", outputs))
-    }
-    between = graph.between(found["inputs"], found["outputs"])
-    feeds = found["inputs"]
+    named = {t.name: inlined.inputs[argument_key(n)] for n, t in enumerate(endpoint.inputs)}
+    graph = CutGraph(replace(inlined, inputs=named))
+
+    def found(asked: Mapping[str, Any], argument: str) -> dict[str, Any]:
+        return {
+            name: graph.tensor(own[id(t)]) if id(t) in own else graph.names.find(t, argument)
+            for name, t in asked.items()
+        }
+
+    feeds, fetches = found(inputs, "inputs"), found(outputs, "outputs")
+    between = graph.between(feeds, fetches)
     return NamedFunction(
         call=between.caller(between.outputs),
         inputs=tuple(tensor_spec(name, feeds[name]) for name in sorted(feeds)),
-        outputs=tuple(tensor_spec(name, tensor) for name, tensor in found["outputs"].items()),
+        outputs=tuple(tensor_spec(name, tensor) for name, tensor in fetches.items()),
         unknown_rank=frozenset(name for name, t in feeds.items() if t.shape.rank is None),
         graph_def=between.graph_def,
     )

@@ -105,7 +105,16 @@ def _checked(variable: Any, value: Callable[[Any], Array]) -> Any:
             received=f"{list(array.shape)}",
             expected=f"{variable.shape}",
         )
-    return tf.convert_to_tensor(array, variable.dtype)
+    return _tensor(array, variable.dtype)
+
+
+def _tensor(array: Array, dtype: Any) -> Any:
+    """The array as a tensor, without a copy where TensorFlow can take it as it is."""
+    flags = array.flags
+    plain = array.dtype.kind in "fiu" and dtype == array.dtype
+    if plain and flags.c_contiguous and flags.writeable and array.ctypes.data % 64 == 0:
+        return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
+    return tf.convert_to_tensor(array, dtype)
 
 
 def _parts(

@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from mlflow_tfconv.artifacts import Choice
+from mlflow_tfconv.artifacts import Choice, TensorSpec
 from mlflow_tfconv.device import Device, apply_to_tensorflow
 from mlflow_tfconv.errors import ConversionError
 from mlflow_tfconv.exporters.quiet_tensorflow import quiet_tensorflow
@@ -20,6 +20,7 @@ from mlflow_tfconv.exporters.weights import MemoryWeights, StoredWeights
 from mlflow_tfconv.runtimes.function_runtime import FunctionRuntime
 from mlflow_tfconv.runtimes.graph_safety import refuse_unsafe_nodes
 from mlflow_tfconv.runtimes.runtime import Runtime
+from mlflow_tfconv.runtimes.saved_model_runtime import tensor_spec
 from mlflow_tfconv.runtimes.saved_model_safety import (
     is_of_tensorflow_2,
     parsed_saved_model,
@@ -93,7 +94,7 @@ class _Source:
             function=function,
             module=_module(function, part),
             inputs=found.inputs,
-            outputs=found.outputs,
+            outputs=_outputs(function, found),
             open_reference=self._reference,
             weights=_stored_weights(part, stored) if lean else MemoryWeights(),
             parameters=sum(v.shape.num_elements() or 0 for v in variables if v.dtype.is_floating),
@@ -107,11 +108,12 @@ class _Source:
         with quiet_tensorflow():
             part = self._loaded(restored=True)
             found = self._function(part)
+            function = _concrete(found)
             return FunctionRuntime(
-                _concrete(found),
+                function,
                 path=self.path,
                 inputs=found.inputs,
-                outputs=found.outputs,
+                outputs=_outputs(function, found),
                 device=self.device,
                 owner=part.root,
             )
@@ -148,6 +150,12 @@ def _require_tags(meta_graph: Any, path: Path, tags: frozenset[str] | None) -> N
 
 def _concrete(found: NamedFunction) -> Any:
     return trace_function(found.call, found.inputs, unknown_rank=found.unknown_rank)
+
+
+def _outputs(function: Any, found: NamedFunction) -> tuple[TensorSpec, ...]:
+    """With the shapes that follow from those of the inputs."""
+    given = function.structured_outputs
+    return tuple(tensor_spec(spec.name, given[spec.name]) for spec in found.outputs)
 
 
 def _stored_weights(part: LoadedPart, stored: StoredVariables) -> StoredWeights:

@@ -49,8 +49,9 @@ class SavedObjectGraph:
                 seen.add(child)
                 below = f"{path}.{name}" if path else name
                 if self.concrete_functions(child):
-                    found[below] = child
-                waiting.append((below, child))
+                    found[below] = child  # its traces lie below it, and need no names
+                else:
+                    waiting.append((below, child))
         return found
 
     def concrete_functions(self, node_id: int) -> list[str]:

@@ -32,7 +32,7 @@ def chosen_endpoint(
         ConversionError: There is none of that name, or none can be told; the candidates are listed.
     """
     signatures, methods = objects.signatures(), objects.methods()
-    nodes = {**methods, **signatures}
+    nodes = {**signatures, **{name: n for name, n in methods.items() if name not in signatures}}
     chosen = key or _told(list(signatures), list(methods))
     if chosen is None or chosen not in nodes:
         raise _unknown(objects, path, key, nodes if key else signatures or methods)
