@@ -80,21 +80,25 @@ class Guard:
     emit: Emit = ignore
     environ: dict[str, str] = field(default_factory=dict)
 
-    def call(self, target: str, argument: bytes) -> Any:
+    def call(self, target: str, argument: bytes, *, scratch: Path | None = None) -> Any:
         """What `module:function` gives for an argument and a `Voice`.
 
         Args:
             target: Takes the unpickled argument and the voice; gives nouns and plain values.
             argument: A pickle.
+            scratch: Where its temporary files go; None makes a folder that goes with the process.
 
         Raises:
             TfconvError: The function raised it; an error of another kind becomes `error`, and so
                 does a process that crashes or goes beyond its limits.
         """
-        log = Path(tempfile.mkstemp(prefix="tfconv-", suffix=".log")[1])
-        keep = False
+        handle, name = tempfile.mkstemp(prefix="tfconv-", suffix=".log")
+        os.close(handle)
+        log, keep = Path(name), False
+        request = {"target": target, "path": sys.path, "argument": argument}
         try:
-            return self._called(target, argument, log)
+            with tempfile.TemporaryDirectory(prefix="tfconv-") as folder:
+                return self._called({**request, "scratch": str(scratch or folder)}, log)
         except errors.TfconvError as error:
             keep = error.log is not None
             raise
@@ -102,10 +106,10 @@ class Guard:
             if not keep:
                 log.unlink(missing_ok=True)
 
-    def _called(self, target: str, argument: bytes, log: Path) -> Any:
+    def _called(self, what: dict[str, Any], log: Path) -> Any:
         with ExitStack() as stack:
             request = stack.enter_context(tempfile.TemporaryFile())
-            pickle.dump({"target": target, "path": sys.path, "argument": argument}, request)
+            pickle.dump(what, request)
             request.flush()
             output = stack.enter_context(log.open("ab"))
             reader, writer = os.pipe()

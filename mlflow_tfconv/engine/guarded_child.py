@@ -13,6 +13,7 @@ import os
 import pickle
 import random
 import sys
+import tempfile
 import threading
 import traceback
 from collections.abc import Iterable
@@ -102,6 +103,7 @@ def _answered(request: int, events: int, opened: Opened | None = None) -> int:
             with os.fdopen(request, "rb") as file:
                 file.seek(0)
                 job = pickle.load(file)  # noqa: S301
+            os.environ["TMPDIR"] = tempfile.tempdir = job["scratch"]
             # The caller's folders come last until libraries are imported: a file in one of them
             # must not be taken for a module of TensorFlow's.
             sys.path += [folder for folder in job["path"] if folder not in sys.path]

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from mlflow_tfconv.artifacts import ConvertedModel, Parity, ParityReport
 from mlflow_tfconv.engine.events import Emit, ignore
-from mlflow_tfconv.errors import ParityError
+from mlflow_tfconv.errors import ConversionError, ParityError
 from mlflow_tfconv.steps.convert.phases import DONE, phases_of, progress
 from mlflow_tfconv.steps.convert.request import Given, Request, pickled
 from mlflow_tfconv.steps.convert.samples import stored_samples
@@ -20,7 +20,7 @@ from mlflow_tfconv.steps.convert.written import Written
 class Caller(Protocol):
     """Calls functions in processes of their own: a `Guard`."""
 
-    def call(self, target: str, argument: bytes) -> Any:
+    def call(self, target: str, argument: bytes, *, scratch: Path | None = None) -> Any:
         """What `module:function` gives for a pickled argument."""
 
 
@@ -51,34 +51,39 @@ class Conversion:
         """
         with Workplace(output) as place:
             request = replace(self.request, work=place.root)
-            written = self._live(request) if self.model is not None else self._stored(request)
+            prepare = self._live if self.model is not None else self._stored
+            request, written = prepare(request)
             reports = self._reports(request, written, output)
             place.put_in_place()
         self.emit(progress(DONE, phases_of(self.request.config.formats)))
         return self._converted(output, written, reports), written
 
-    def _stored(self, request: Request) -> Written:
-        """The exports of a source on disk."""
+    def _stored(self, request: Request) -> tuple[Request, Written]:
+        """The exports of a source on disk, and what they were made with."""
         if self.samples is not None:
             samples = stored_samples(self.samples, request.work / "samples")
             request = replace(request, samples=samples)
-        return Written(**self._call("worker:write_exports", request))
+        return request, Written(**self._call("worker:write_exports", request))
 
-    def _live(self, request: Request) -> Written:
-        """The exports of a model that lives in this process."""
+    def _live(self, request: Request) -> tuple[Request, Written]:
+        """The same of a model that lives in this process."""
         from mlflow_tfconv.steps.convert.live_source import live_source
 
         live = live_source(self.model, request, self.samples, self.emit)
         rest = Written(**self._call("worker:write_rest", live.request))
-        return replace(
+        return live.request, replace(
             live.written,
             saved_model=rest.saved_model,
             onnx_inputs=rest.onnx_inputs,
             onnx_outputs=rest.onnx_outputs,
+            choices=(*live.written.choices, *rest.choices),
         )
 
     def _call(self, function: str, request: Request) -> Any:
-        return self.caller.call(f"mlflow_tfconv.steps.convert.{function}", pickled(request))
+        scratch = request.work / "scratch"
+        scratch.mkdir(exist_ok=True)
+        target = f"mlflow_tfconv.steps.convert.{function}"
+        return self.caller.call(target, pickled(request), scratch=scratch)
 
     def _reports(self, request: Request, written: Written, output: Path) -> dict[str, ParityReport]:
         """A verdict for each format.
@@ -101,8 +106,18 @@ class Conversion:
                 samples=written.samples,
             )
             if not report.passed:
-                raise disagreement(name, reports[name])
+                raise disagreement(name, self._with_divergence(name, reports[name], request))
         return reports
+
+    def _with_divergence(self, name: str, report: ParityReport, request: Request) -> ParityReport:
+        """The report with where the export begins to differ, if that can be told."""
+        if not report.examples:
+            return report
+        try:
+            first = self._call("worker:diverging", replace(request, export=name))
+        except ConversionError:  # the verdict stands without it
+            return report
+        return replace(report, first_divergence=first)
 
     def _converted(
         self, output: Path, written: Written, reports: Mapping[str, ParityReport]

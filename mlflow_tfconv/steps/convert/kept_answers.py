@@ -12,9 +12,15 @@ from mlflow_tfconv.runtimes.random_inputs import DESCRIPTION
 from mlflow_tfconv.runtimes.runtime import Runtime, predicted
 from mlflow_tfconv.steps.convert.answers import Answers
 from mlflow_tfconv.steps.convert.verdict import size_of
-from mlflow_tfconv.steps.convert.workplace import EXAMPLES_FILE, answers_in, exports_in
+from mlflow_tfconv.steps.convert.workplace import (
+    EXAMPLES_FILE,
+    answers_in,
+    exports_in,
+    part_answers_in,
+)
 
 Batch = Mapping[str, np.ndarray[Any, Any]]
+Translate = Callable[[Batch, Batch], tuple[Batch, Batch]]
 _MOST_EXAMPLES = 4
 
 
@@ -23,6 +29,7 @@ def keep_answers(
     batches: Iterable[Batch],
     work: Path,
     *,
+    translate: Translate | None = None,
     announce: Callable[[int], None] | None = None,
 ) -> None:
     """Writes each batch with the source's outputs, and a few examples for whoever loads it back.
@@ -31,13 +38,18 @@ def keep_answers(
         reference: The source.
         batches: The examples.
         work: The folder of the conversion.
+        translate: Gives what the ONNX file takes and has to answer, where it is a part of the
+            model only.
         announce: Called before each batch with its number of examples.
     """
-    kept = Answers(answers_in(work))
+    kept, of_part = Answers(answers_in(work)), Answers(part_answers_in(work))
     for number, batch in enumerate(batches):
         if announce is not None:
             announce(size_of(batch))
-        kept.add(batch, predicted(reference, batch))
+        answer = predicted(reference, batch)
+        kept.add(batch, answer)
+        if translate is not None:
+            of_part.add(*translate(batch, answer))
         if number == 0:
             _keep_examples(batch, exports_in(work) / EXAMPLES_FILE)
 

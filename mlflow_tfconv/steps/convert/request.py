@@ -61,6 +61,7 @@ class Request:
         samples: Gives the examples to compare on; None makes some up.
         device: Where to compute.
         work: The folder of this conversion.
+        export: The format that is looked closer at, when one was found to differ.
         prepared: Whether the SavedModel and the source's answers are in `work` already: those of a
             live model, which only its own process has.
     """
@@ -72,6 +73,7 @@ class Request:
     samples: SampleSource | None = None
     device: Device = field(default_factory=Device)
     work: Path = Path()
+    export: str = ""
     prepared: bool = False
 
 

@@ -16,7 +16,7 @@ from mlflow_tfconv.runtimes.tolerance import Tolerance, tolerance_of
 from mlflow_tfconv.steps.convert.answers import Answers
 from mlflow_tfconv.steps.convert.phases import COMPARING_ONNX, Phases
 from mlflow_tfconv.steps.convert.request import Request
-from mlflow_tfconv.steps.convert.workplace import FILES, answers_in, exports_in
+from mlflow_tfconv.steps.convert.workplace import FILES, answers_in, exports_in, part_answers_in
 
 Batch = Mapping[str, np.ndarray[Any, Any]]
 
@@ -40,11 +40,17 @@ def verdict(name: str, request: Request, phases: Phases, phase: str) -> ParityRe
     path = exports_in(request.work) / FILES[name]
     comparison = Comparison(tolerance(request))
     with open_runtime(path, name, device=request.device) as runtime:
-        for batch, answer in Answers(answers_in(request.work)):
+        for batch, answer in answers_for(name, request.work):
             phases.batch(phase, size_of(batch))
             if not comparison.add(batch, answer, runtime):
                 break
     return comparison.report(request.source, path, "")
+
+
+def answers_for(name: str, work: Path) -> Answers:
+    """What an export is compared with."""
+    part = part_answers_in(work)
+    return Answers(part if name == "onnx" and part.is_dir() else answers_in(work))
 
 
 def tolerance(request: Request) -> Tolerance:
@@ -60,8 +66,3 @@ def tolerance(request: Request) -> Tolerance:
 def size_of(batch: Batch) -> int:
     """Number of examples."""
     return max((len(array) for array in batch.values() if np.ndim(array)), default=1)
-
-
-def report_paths(report: ParityReport, source: Path, output: Path) -> dict[str, Path]:
-    """Where the source and the export are for the user."""
-    return {"reference": source, "candidate": output / Path(report.candidate).name}

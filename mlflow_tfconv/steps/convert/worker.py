@@ -6,7 +6,7 @@ import ctypes
 import gc
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlflow_tfconv.artifacts import ParityReport
 from mlflow_tfconv.engine.guarded_child import Voice
@@ -15,13 +15,17 @@ from mlflow_tfconv.exporters.traced import Traced
 from mlflow_tfconv.exporters.traced_from_source import traced_from_source
 from mlflow_tfconv.runtimes.random_inputs import random_inputs
 from mlflow_tfconv.sources.options import SourceOptions
+from mlflow_tfconv.steps.convert.answers import Answers
 from mlflow_tfconv.steps.convert.kept_answers import keep_answers, of_samples
 from mlflow_tfconv.steps.convert.options import source_options
 from mlflow_tfconv.steps.convert.phases import COMPARING, ONNX, READING, SAVED_MODEL, Phases
 from mlflow_tfconv.steps.convert.request import Request
-from mlflow_tfconv.steps.convert.verdict import verdict
-from mlflow_tfconv.steps.convert.workplace import FILES, KERAS_FILE, exports_in
+from mlflow_tfconv.steps.convert.verdict import answers_for, size_of, tolerance, verdict
+from mlflow_tfconv.steps.convert.workplace import FILES, KERAS_FILE, exports_in, part_answers_in
 from mlflow_tfconv.steps.convert.written import Written
+
+if TYPE_CHECKING:
+    from mlflow_tfconv.exporters.numeric_part import OnnxPart
 
 
 def write_exports(request: Request, voice: Voice) -> dict[str, Any]:
@@ -39,22 +43,23 @@ def write_exports(request: Request, voice: Voice) -> dict[str, Any]:
     traced = traced_from_source(request.source, options=options, device=request.device)
     if "saved_model" in request.config.formats:
         _write_saved_model(traced, request, phases)
-    _write_onnx(traced, request, phases)
+    part = _write_onnx(traced, request, phases)
     keras, warnings = _write_keras(traced, request)
     phases.begin(COMPARING)
-    _answer(traced, request, phases)
+    _answer(traced, part, request, phases)
     facts: dict[str, Any] = {
         "inputs": traced.inputs,
         "outputs": traced.outputs,
         "source_format": traced.source_format,
-        "choices": traced.choices,
         "parameters": traced.parameters,
+        "choices": (*traced.choices, *(part.choices if part else ())),
         **of_samples(
             None if request.samples is None else request.samples.named,
             (*traced.warnings, *warnings),
         ),
+        **_part_facts(part),
     }
-    del traced  # one model at a time in memory
+    del traced, part  # one model at a time in memory
     return Written(**facts, keras=keras, saved_model=_saved_model_verdict(request, phases)).plain()
 
 
@@ -67,11 +72,42 @@ def write_rest(request: Request, voice: Voice) -> dict[str, Any]:
         # Our own, from a model that the caller trusts.
         options = SourceOptions(trust=True)
         traced = traced_from_source(request.source, options=options, device=request.device)
-        _write_onnx(traced, request, phases)
-        facts = {"inputs": traced.inputs, "outputs": traced.outputs}
-        del traced
+        part = _write_onnx(traced, request, phases)
+        if part is not None and part.translate is not None:
+            answers, of_part = answers_for("", request.work), part_answers_in(request.work)
+            for batch, answer in answers:
+                Answers(of_part).add(*part.translate(batch, answer))
+            facts |= {"choices": part.choices, **_part_facts(part)}
+        del traced, part
     phases.begin(COMPARING)
     return Written(**facts, saved_model=_saved_model_verdict(request, phases)).plain()
+
+
+def diverging(request: Request, voice: Voice) -> str | None:
+    """Where the ONNX file begins to differ from its source; None when it can't be told."""
+    from mlflow_tfconv.exporters.diverging_layer import diverging_layer
+    from mlflow_tfconv.exporters.numeric_part import onnx_part
+
+    phases = Phases(voice, request.config)
+    phases.begin(COMPARING)
+    options = SourceOptions(trust=True) if request.prepared else source_options(request)
+    traced = traced_from_source(request.source, options=options, device=request.device)
+    traced = onnx_part(traced).traced if request.export == "onnx" else traced
+    path = exports_in(request.work) / FILES[request.export]
+    allowed = tolerance(request)
+    for batch, _ in answers_for(request.export, request.work):
+        phases.batch(COMPARING, size_of(batch))
+        found = diverging_layer(traced, path, batch, tolerance=allowed, device=request.device)
+        if found is not None:
+            return found
+    return None
+
+
+def _part_facts(part: Any) -> dict[str, Any]:
+    """What the ONNX file takes and gives when that is not what the model does."""
+    if part is None or part.translate is None:
+        return {}
+    return {"onnx_inputs": part.traced.inputs, "onnx_outputs": part.traced.outputs}
 
 
 def _write_saved_model(traced: Traced, request: Request, phases: Phases) -> None:
@@ -81,14 +117,17 @@ def _write_saved_model(traced: Traced, request: Request, phases: Phases) -> None
     saved_model_from_traced(traced, exports_in(request.work) / FILES["saved_model"])
 
 
-def _write_onnx(traced: Traced, request: Request, phases: Phases) -> None:
+def _write_onnx(traced: Traced, request: Request, phases: Phases) -> OnnxPart | None:
     if "onnx" not in request.config.formats:
-        return
+        return None
+    phases.begin(ONNX)
+    from mlflow_tfconv.exporters.numeric_part import onnx_part
     from mlflow_tfconv.exporters.onnx_from_traced import onnx_from_traced  # takes tf2onnx along
 
-    phases.begin(ONNX)
+    part = onnx_part(traced)
     path = exports_in(request.work) / FILES["onnx"]
-    onnx_from_traced(traced, path, opset=request.config.written_opset)
+    onnx_from_traced(part.traced, path, opset=request.config.written_opset)
+    return part
 
 
 def _write_keras(traced: Traced, request: Request) -> tuple[bool, tuple[str, ...]]:
@@ -108,15 +147,20 @@ def _write_keras(traced: Traced, request: Request) -> tuple[bool, tuple[str, ...
     return True, ()
 
 
-def _answer(traced: Traced, request: Request, phases: Phases) -> None:
+def _answer(traced: Traced, part: OnnxPart | None, request: Request, phases: Phases) -> None:
     batches = (
         random_inputs(traced.inputs)
         if request.samples is None
         else request.samples.batches(traced.inputs)
     )
     with traced.open_reference() as reference:
-        announce = partial(phases.batch, COMPARING)
-        keep_answers(reference, batches, request.work, announce=announce)
+        keep_answers(
+            reference,
+            batches,
+            request.work,
+            translate=None if part is None else part.translate,
+            announce=partial(phases.batch, COMPARING),
+        )
 
 
 def _saved_model_verdict(request: Request, phases: Phases) -> ParityReport | None:

@@ -90,6 +90,11 @@ def answers_in(work: Path) -> Path:
     return work / "answers"
 
 
+def part_answers_in(work: Path) -> Path:
+    """Where those of the ONNX file are kept when it is a part of the model only."""
+    return work / "part_answers"
+
+
 def _require_places(output: Path) -> None:
     for name in (FILES["onnx"], FILES["saved_model"]):
         place, folder = output / name, name == FILES["saved_model"]

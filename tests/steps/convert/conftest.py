@@ -140,7 +140,7 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequ
         monkeypatch.setattr(Guard, "call", _called_here)
 
 
-def _called_here(guard: Guard, target: str, argument: bytes) -> Any:
+def _called_here(guard: Guard, target: str, argument: bytes, *, scratch: Any = None) -> Any:
     module, _, name = target.partition(":")
     voice = Voice(io.StringIO())
     value = getattr(import_module(module), name)(pickle.loads(argument), voice)
