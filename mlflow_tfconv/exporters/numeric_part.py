@@ -23,7 +23,11 @@ from mlflow_tfconv.exporters.onnx_outputs import NumericOutputs, numeric_outputs
 from mlflow_tfconv.exporters.trace_function import module_of, trace_function
 from mlflow_tfconv.exporters.traced import Traced
 from mlflow_tfconv.runtimes.graph_walk import node_name
-from mlflow_tfconv.runtimes.inlined_function import InlinedFunction, inlined_function
+from mlflow_tfconv.runtimes.inlined_function import (
+    InlinedFunction,
+    graph_function,
+    inlined_function,
+)
 from mlflow_tfconv.runtimes.layer_names import LayerNames, layer_names
 from mlflow_tfconv.runtimes.names import tidy_names
 
@@ -107,7 +111,7 @@ class _Cut:
 
     def traced(self) -> Traced:
         """The part, as one function."""
-        function = trace_function(self._call(), self.inputs)
+        function = trace_function(self._call(), self.inputs, effects=False)
         known = {spec.name: spec for spec in self.whole.outputs}
         return replace(
             self.whole,
@@ -142,9 +146,7 @@ class _Cut:
         inlined = self.inlined
         if not self.whole.weights.in_memory:
             inlined = inlined.with_values(self.whole.weights.value, wanted.values())
-        run: Callable[[Tensors], Mapping[str, Any]] = tf.function(
-            inlined.caller(wanted), autograph=False, reduce_retracing=True
-        )
+        run: Callable[[Tensors], Mapping[str, Any]] = graph_function(inlined.caller(wanted))
         return run
 
     def choices(self) -> tuple[Choice, ...]:

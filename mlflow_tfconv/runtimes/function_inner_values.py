@@ -9,7 +9,11 @@ import tensorflow as tf
 
 from mlflow_tfconv.artifacts import TensorSpec
 from mlflow_tfconv.runtimes.graph_walk import GraphWalk, node_name
-from mlflow_tfconv.runtimes.inlined_function import InlinedFunction, inlined_function
+from mlflow_tfconv.runtimes.inlined_function import (
+    InlinedFunction,
+    graph_function,
+    inlined_function,
+)
 from mlflow_tfconv.runtimes.inner_values import Array, Batch, InnerValues, short_name
 
 #: Where a loop or a branch of TensorFlow 1 begins, and where it ends.
@@ -46,7 +50,7 @@ class FunctionInnerValues(InnerValues):
         """Traces a function that gives them, and runs it."""
         call = self._inlined.caller({tensor: self._own[tensor] for tensor in tensors})
         fed = {name: tf.convert_to_tensor(value) for name, value in batch.items()}
-        found = tf.function(call, autograph=False)(fed)
+        found = graph_function(call)(fed)
         return {name: value.numpy() for name, value in found.items()}
 
     def _computed(self, tensor: str) -> str:

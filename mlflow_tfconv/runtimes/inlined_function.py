@@ -15,9 +15,6 @@ from mlflow_tfconv.runtimes.needed_nodes import NeededNodes, needed_nodes
 from mlflow_tfconv.runtimes.own_functions import with_own_functions
 from mlflow_tfconv.runtimes.shaped_lookups import with_lookups_shaped
 
-#: Operations of loops and branches of TensorFlow 1.
-_FRAMES = frozenset({"Enter", "Merge", "RefEnter", "RefMerge", "RefSwitch", "Switch"})
-
 
 class ImportedGraph(NamedTuple):
     """Operations by name, and the graph that they live in."""
@@ -60,23 +57,8 @@ class InlinedFunction:
         places = self.inputs if fed is None else fed
         needed = needed_nodes(self.graph_def, wanted.values(), [*places.values(), *self.captures])
 
-        old = any(node.op in _FRAMES for node in needed.graph_def.node)
-
         def call(tensors: Mapping[str, Any]) -> dict[str, Any]:
-            if not old:
-                return self._imported_with(tensors, needed, wanted, places)
-            # A function that is traced would make steps of a loop of TensorFlow 1 wait for others.
-            specs = {name: tf.TensorSpec.from_tensor(tensor) for name, tensor in tensors.items()}
-            names = list(specs)
-            wrapped = tf.compat.v1.wrap_function(
-                lambda *inner: list(
-                    self._imported_with(
-                        dict(zip(names, inner, strict=True)), needed, wanted, places
-                    ).values()
-                ),
-                list(specs.values()),
-            )
-            return dict(zip(wanted, wrapped(*tensors.values()), strict=True))
+            return self._imported_with(tensors, needed, wanted, places)
 
         return call
 
@@ -120,7 +102,7 @@ class InlinedFunction:
             ValueError: The graph can't have inputs of these shapes, or needs another input.
         """
         call = self.caller(self.outputs if wanted is None else wanted, fed)
-        return tf.function(call, autograph=False).get_concrete_function(dict(specs))
+        return graph_function(call).get_concrete_function(dict(specs))
 
     def imported(self) -> ImportedGraph:
         """The graph with the types and shapes of its tensors."""
@@ -147,6 +129,17 @@ class InlinedFunction:
         own = {t: tf.Variable(read(v)) for t, v in self.variables.items() if t in used}
         handles = {tensor: variable.handle for tensor, variable in own.items()}
         return replace(self, captures={**captures, **handles}, variables=own)
+
+
+def graph_function(call: Callable[..., Any]) -> Any:
+    """The `tf.function` of what puts a graph together.
+
+    TensorFlow adds no control dependencies to it, which a loop of TensorFlow 1 can't have.
+    """
+    attributes = {"_disable_acd": True}
+    return tf.function(
+        call, autograph=False, reduce_retracing=True, experimental_attributes=attributes
+    )
 
 
 def inlined_function(
