@@ -77,8 +77,19 @@ def _require_consistent(index: Path, name: bytes, entry: Any, shards: int) -> No
             raise ValueError("its place is impossible")
         if not entry.slices and needed not in (None, entry.size):
             raise ValueError(f"its shape takes {needed:,} bytes, {entry.size:,} are stored")
+        for part in entry.slices:
+            _require_within(part, shape_of(entry.shape))
     except ValueError as error:
         raise damaged_file(index, f"the entry of {_readable(name)}: {error}") from error
+
+
+def _require_within(part: Any, shape: tuple[int, ...]) -> None:
+    """An extent without a length is the whole dimension."""
+    for extent, size in zip(part.extent, shape, strict=True):
+        length = extent.length if extent.HasField("length") else size
+        whole = not extent.HasField("length") and not extent.start
+        if not whole and not 0 <= extent.start <= extent.start + length <= size:
+            raise ValueError("a slice of it is not within its shape")
 
 
 def _require_bytes(shards: list[Path], entries: dict[bytes, Any]) -> None:

@@ -10,7 +10,7 @@ from mlflow_tfconv.artifacts import Choice
 from mlflow_tfconv.errors import ConversionError
 from mlflow_tfconv.sources.checkpoints.checkpoint_files import checkpoint_files, checkpoint_prefix
 from mlflow_tfconv.sources.checkpoints.checkpoint_state import STATE_FILE, named_in_state
-from mlflow_tfconv.sources.checkpoints.sorted_table import MAGIC
+from mlflow_tfconv.sources.checkpoints.sorted_table import is_table
 
 _STEP = re.compile(r"-(\d+)$")
 
@@ -60,7 +60,7 @@ def checkpoints_in(folder: Path) -> list[Path]:
     """Prefixes of the checkpoints in a folder, V2 and V1, sorted; complete or not."""
     found = {checkpoint_prefix(path) for path in folder.glob("*.index")}
     found |= {checkpoint_prefix(path) for path in folder.glob("*.data-?????-of-?????")}
-    found |= {checkpoint_prefix(path) for path in folder.iterdir() if _is_v1(path)}
+    found |= {checkpoint_prefix(path) for path in folder.iterdir() if is_table(path)}
     return sorted(found)
 
 
@@ -76,15 +76,6 @@ def _is_whole(prefix: Path) -> bool:
         return checkpoint_files(prefix) is not None
     except ConversionError:
         return False
-
-
-def _is_v1(path: Path) -> bool:
-    """Whether the file ends as a table does; an .index file is no checkpoint of its own."""
-    if path.suffix == ".index" or not path.is_file() or path.stat().st_size < len(MAGIC):
-        return False
-    with path.open("rb") as file:
-        file.seek(-len(MAGIC), 2)
-        return file.read() == MAGIC
 
 
 def _taken(

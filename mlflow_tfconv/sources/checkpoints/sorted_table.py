@@ -21,6 +21,15 @@ _FOOTER_BYTES = 48
 _TRAILER_BYTES = 5
 
 
+def is_table(path: Path) -> bool:
+    """Whether the file ends as a table does."""
+    if not path.is_file() or path.stat().st_size < _FOOTER_BYTES:
+        return False
+    with path.open("rb") as file:
+        file.seek(-len(MAGIC), 2)
+        return file.read() == MAGIC
+
+
 class SortedTable:
     """A table file whose end and whose list of blocks were found to be whole.
 

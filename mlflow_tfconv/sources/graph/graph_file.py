@@ -28,11 +28,13 @@ class GraphFile:
         path: The file.
         graph_def: The `GraphDef`.
         meta: The `MetaGraphDef` around it, None of a bare graph.
+        is_text: Whether it was written as text.
     """
 
     path: Path
     graph_def: Any
     meta: Any = None
+    is_text: bool = False
 
 
 def graph_file(path: Path) -> GraphFile:
@@ -49,13 +51,16 @@ def graph_file(path: Path) -> GraphFile:
             fix="Check the path.",
         )
     data = require_content(path).read_bytes()
-    message = _from_text(path, data) if _is_text(data) else _from_binary(path, data)
+    is_text = _is_text(data)
+    message = _from_text(path, data) if is_text else _from_binary(path, data)
     is_meta = isinstance(message, meta_graph_pb2.MetaGraphDef)
     graph_def = message.graph_def if is_meta else message
     if not graph_def.node:
         raise damaged_file(path, "it holds no graph")
     _require_whole(path, graph_def)
-    return GraphFile(path=path, graph_def=graph_def, meta=message if is_meta else None)
+    return GraphFile(
+        path=path, graph_def=graph_def, meta=message if is_meta else None, is_text=is_text
+    )
 
 
 def _is_text(data: bytes) -> bool:

@@ -15,10 +15,11 @@ from mlflow_tfconv.sources.checkpoints.checkpoint_files import (
     require_checkpoint_files,
 )
 from mlflow_tfconv.sources.checkpoints.checkpoint_reader import OBJECT_GRAPH_KEY, CheckpointReader
+from mlflow_tfconv.sources.checkpoints.sorted_table import is_table
 from mlflow_tfconv.sources.graph.graph_file import GraphFile, graph_file
 from mlflow_tfconv.sources.graph.graph_source import GraphSource
-from mlflow_tfconv.sources.graph.signatures import signatures_of
-from mlflow_tfconv.sources.graph.stored_weights import stored_weights
+from mlflow_tfconv.sources.graph.graph_source_from_graph import graph_source_from_graph
+from mlflow_tfconv.sources.graph.graph_with_checkpoint import graph_with_checkpoint
 from mlflow_tfconv.sources.options import SourceOptions
 
 _STEP = re.compile(r"-\d+$")
@@ -32,53 +33,31 @@ def graph_source_from_checkpoint(path: Path, options: SourceOptions) -> GraphSou
 
     Args:
         path: The prefix, or any of the checkpoint's files; a .meta file without a checkpoint of
-            its name is a graph, whose checkpoint `options.weights` names.
+            its name is read as a graph.
         options: `architecture` names another graph, `weights` another checkpoint.
 
     Raises:
         ConversionError: A file is missing, cut off or altered; there are weights without a graph,
             or a graph without weights.
     """
+    if _is_only_a_graph(path):
+        return graph_source_from_graph(path, options)
+    files = require_checkpoint_files(path)
+    graph, choices = _graph(files, options.architecture)
+    checkpoint = CheckpointReader(options.weights or files.prefix)
+    return graph_with_checkpoint(path, graph=graph, checkpoint=checkpoint, choices=choices)
+
+
+def _is_only_a_graph(path: Path) -> bool:
+    """Whether no checkpoint has the file's name, and the file itself is none."""
+    if not path.is_file() or is_table(path):
+        return False
     files = checkpoint_files(path)
-    if options.weights is not None:
-        files = require_checkpoint_files(options.weights)
-    if files is None and path.is_file():
-        raise _without_weights(path)
-    if files is None:
-        files = require_checkpoint_files(path)
-    graph, choices = _graph(path, files, options.architecture)
-    return graph_source(
-        path, graph=graph, checkpoint=CheckpointReader(files.prefix), choices=choices
-    )
-
-
-def graph_source(
-    path: Path,
-    *,
-    graph: GraphFile,
-    checkpoint: CheckpointReader,
-    choices: tuple[Choice, ...] = (),
-    warnings: tuple[str, ...] = (),
-) -> GraphSource:
-    """A graph whose variables have their values in a checkpoint."""
-    checkpoint.verify()
-    found = stored_weights(graph.graph_def, checkpoint, graph.meta)
-    return GraphSource(
-        path=path,
-        source_format="tf_checkpoint" if checkpoint.files.version == 2 else "tf_checkpoint_v1",
-        graph_def=graph.graph_def,
-        weights=found.weights,
-        conflicts=found.conflicts,
-        checkpoint=checkpoint,
-        meta=graph.meta,
-        signatures=signatures_of(graph.meta),
-        choices=choices,
-        warnings=(*warnings, *found.warnings),
-    )
+    return files is None or (files.v1_files == (path,) and not files.meta.is_file())
 
 
 def _graph(
-    path: Path, files: CheckpointFiles, architecture: Path | Callable[[], Any] | None
+    files: CheckpointFiles, architecture: Path | Callable[[], Any] | None
 ) -> tuple[GraphFile, tuple[Choice, ...]]:
     """The graph that was named, or that lies beside the checkpoint under its name or another."""
     if callable(architecture):
@@ -90,8 +69,6 @@ def _graph(
         )
     if architecture is not None:
         return graph_file(architecture), ()
-    if path.suffix == ".meta" and path.is_file() and path != files.meta:
-        return graph_file(path), ()
     if files.meta.is_file():
         return graph_file(files.meta), ()
     others = _graphs_beside(files)
@@ -134,13 +111,4 @@ def _without_graph(files: CheckpointFiles) -> ConversionError:
         expected=f"{files.meta.name} or graph.pbtxt in the same folder",
         fix="Copy it from where the model was saved, or name the graph (.meta, .pbtxt or .pb) with "
         "architecture=.",
-    )
-
-
-def _without_weights(path: Path) -> ConversionError:
-    return ConversionError(
-        f"{path.name} is a graph without weights: no checkpoint {path.stem} lies beside it.",
-        received=str(path),
-        expected=f"{path.stem}.index with its .data files, or a V1 file {path.stem}",
-        fix="Copy it from where the model was saved, or name the checkpoint with weights=.",
     )

@@ -15,7 +15,7 @@ from mlflow_tfconv.sources.checkpoints.checkpoint_folder import (
 from mlflow_tfconv.sources.checkpoints.checkpoint_reader import CheckpointReader
 from mlflow_tfconv.sources.graph.graph_file import GraphFile, graph_file
 from mlflow_tfconv.sources.graph.graph_source import VARIABLE_OPS, GraphSource
-from mlflow_tfconv.sources.graph.graph_source_from_checkpoint import graph_source
+from mlflow_tfconv.sources.graph.graph_with_checkpoint import graph_with_checkpoint
 from mlflow_tfconv.sources.graph.signatures import signatures_of
 from mlflow_tfconv.sources.options import SourceOptions
 
@@ -34,7 +34,7 @@ def graph_source_from_graph(path: Path, options: SourceOptions) -> GraphSource:
     graph = graph_file(path)
     if options.weights is not None:
         files = require_checkpoint_files(options.weights)
-        return graph_source(path, graph=graph, checkpoint=CheckpointReader(files.prefix))
+        return graph_with_checkpoint(path, graph=graph, checkpoint=CheckpointReader(files.prefix))
     variables = [node.name for node in graph.graph_def.node if node.op in VARIABLE_OPS]
     if variables and checkpoints_in(path.parent):
         return _with_neighbour(path, graph, checkpoint_of_folder(path.parent))
@@ -42,7 +42,7 @@ def graph_source_from_graph(path: Path, options: SourceOptions) -> GraphSource:
         raise _without_weights(path, variables)
     return GraphSource(
         path=path,
-        source_format="graph_def",
+        source_format="graph_text" if graph.is_text else "graph_def",
         graph_def=graph.graph_def,
         meta=graph.meta,
         signatures=signatures_of(graph.meta),
@@ -58,7 +58,7 @@ def _with_neighbour(path: Path, graph: GraphFile, beside: FolderCheckpoint) -> G
         reason=f"{path.name} has variables, and this checkpoint lies beside it",
     )
     checkpoint = CheckpointReader(beside.prefix)
-    return graph_source(
+    return graph_with_checkpoint(
         path, graph=graph, checkpoint=checkpoint, choices=(choice,), warnings=beside.warnings
     )
 

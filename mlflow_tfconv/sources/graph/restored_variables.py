@@ -12,8 +12,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import tensorflow as tf
-
 from mlflow_tfconv.sources.graph.graph_source import VARIABLE_OPS
 
 _ASSIGNS = frozenset({"Assign", "AssignVariableOp"})
@@ -65,21 +63,29 @@ def _restored(
     restore: Any, output: int, reshaped: bool, nodes: Mapping[str, Any]
 ) -> Restored | None:
     saver, *texts = restore.input[:3]
-    keys = _texts(texts[0], nodes)
-    parts = _texts(texts[1], nodes) if restore.op != "Restore" else ("",) * len(keys)
-    if not output < len(keys) == len(parts):
+    keys = _texts(texts[0], nodes) if texts else []
+    parts = _texts(texts[1], nodes) if restore.op != "Restore" and len(texts) > 1 else [b""]
+    if not keys or not parts:
         return None
     origin, _, _ = _origin(saver, nodes)
-    name = origin.name if origin is not None else saver
-    return Restored(saver=name, key=keys[output], part=parts[output], reshaped=reshaped)
+    return Restored(
+        saver=origin.name if origin is not None else saver,
+        key=_at(keys, output),
+        part=_at(parts, output),
+        reshaped=reshaped,
+    )
 
 
-def _texts(tensor: str, nodes: Mapping[str, Any]) -> tuple[str, ...]:
+def _texts(tensor: str, nodes: Mapping[str, Any]) -> list[bytes]:
     node, _, _ = _origin(tensor, nodes)
     if node is None or node.op != "Const":
-        return ()
-    values = tf.make_ndarray(node.attr["value"].tensor).reshape(-1).tolist()
-    return tuple(value.decode("utf-8", "replace") for value in values if isinstance(value, bytes))
+        return []
+    return list(node.attr["value"].tensor.string_val)
+
+
+def _at(texts: list[bytes], place: int) -> str:
+    """The text at a place; the last one stands for all that would be the same after it."""
+    return texts[min(place, len(texts) - 1)].decode("utf-8", "replace")
 
 
 def _origin(tensor: str, nodes: Mapping[str, Any]) -> tuple[Any, int, bool]:
@@ -89,7 +95,16 @@ def _origin(tensor: str, nodes: Mapping[str, Any]) -> tuple[Any, int, bool]:
         name, _, output = tensor.partition(":")
         node = nodes.get(name)
         if node is None or node.op not in _SAME_VALUE or not node.input:
-            return node, int(output or 0), reshaped
+            return node, _number(output), reshaped
         reshaped |= node.op == "Reshape"
-        tensor = node.input[int(output or 0) if node.op == "IdentityN" else 0]
+        tensor = _followed(node, _number(output))
     return None, 0, reshaped
+
+
+def _followed(node: Any, output: int) -> str:
+    place = output if node.op == "IdentityN" and output < len(node.input) else 0
+    return str(node.input[place])
+
+
+def _number(output: str) -> int:
+    return int(output) if output.isdecimal() else 0

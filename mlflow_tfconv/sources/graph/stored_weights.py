@@ -10,9 +10,9 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from mlflow_tfconv.sources.checkpoints.checkpoint_reader import CheckpointReader
+from mlflow_tfconv.sources.checkpoints.stored_tensor import dtype_name
 from mlflow_tfconv.sources.checkpoints.tensor_slice import TensorSlice, tensor_slice
 from mlflow_tfconv.sources.graph.graph_source import VARIABLE_OPS, Conflict, StoredWeight
 from mlflow_tfconv.sources.graph.partitions import partitions
@@ -108,7 +108,7 @@ def _matched(node: Any, restored: Restored, checkpoint: CheckpointReader) -> Sto
     if restored.key not in checkpoint:
         other = "" if restored.key == node.name else f" (under the key {restored.key})"
         return f"is not in the checkpoint{other}"
-    dtype = tf.dtypes.as_dtype(node.attr["dtype"].type).base_dtype.name
+    dtype = _dtype(node)
     stored = checkpoint.shape(restored.key)
     if checkpoint.dtype(restored.key) != dtype:
         return f"has type {checkpoint.dtype(restored.key)} in the checkpoint"
@@ -125,6 +125,13 @@ def _matched(node: Any, restored: Restored, checkpoint: CheckpointReader) -> Sto
     elif not (restored.reshaped and _same_count(declared, shape)):
         return f"has shape {list(shape)} in the checkpoint"
     return _weight(restored.key, dtype, declared, partial(_read, checkpoint, restored.key, part))
+
+
+def _dtype(node: Any) -> str:
+    try:
+        return dtype_name(node.attr["dtype"].type)
+    except ValueError:
+        return "unknown"
 
 
 def _weight(key: str, dtype: str, shape: Shape, read: partial[Array]) -> StoredWeight:
@@ -157,7 +164,7 @@ def _same_count(declared: Shape, shape: tuple[int, ...]) -> bool:
 def _conflict(node: Any, problem: str, *, saved: bool) -> Conflict:
     return Conflict(
         variable=node.name,
-        dtype=tf.dtypes.as_dtype(node.attr["dtype"].type).base_dtype.name,
+        dtype=_dtype(node),
         shape=variable_shape(node),
         problem=problem,
         saved=saved,

@@ -61,6 +61,20 @@ def test_an_index_that_lies_with_right_checksums_is_refused(change, says, tmp_pa
         CheckpointReader(tmp_path / "m")
 
 
+@pytest.mark.parametrize(("start", "length"), [(-1, 2), (1, 2), (0, 3), (3, None)])
+def test_a_slice_beyond_its_tensor_is_refused(start, length, tmp_path):
+    entry = tensor_bundle_pb2.BundleEntryProto(dtype=types_pb2.DT_FLOAT)
+    entry.shape.dim.add(size=2)
+    extent = entry.slices.add().extent.add(start=start)
+    if length is not None:
+        extent.length = length
+    header = tensor_bundle_pb2.BundleHeaderProto(num_shards=1)
+    write_table(tmp_path / "m.index", [plain_block([(b"", header), (b"v", entry)])])
+    (tmp_path / "m.data-00000-of-00001").write_bytes(bytes(8))
+    with pytest.raises(ConversionError, match="a slice of it is not within its shape"):
+        CheckpointReader(tmp_path / "m")
+
+
 def test_a_v1_file_that_claims_more_than_it_can_hold_is_refused(tmp_path):
     saved = saved_tensor_slice_pb2.SavedTensorSlices()
     tensor = saved.meta.tensor.add(name="v", type=types_pb2.DT_FLOAT)

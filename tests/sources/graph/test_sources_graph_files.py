@@ -76,6 +76,12 @@ def test_a_graph_cut_between_nodes_misses_what_others_take(tmp_path):
         graph_file(tmp_path / "g.pb")
 
 
+def test_the_format_says_whether_it_is_text(tmp_path):
+    graph = graph_file(FIXTURES / "legacy" / "k08_tf1_frozen_cnn" / "frozen_model.pb").graph_def
+    source = graph_source_from_graph(written(tmp_path / "g.pbtxt", graph), NOTHING_SAID)
+    assert source.source_format == "graph_text"
+
+
 @pytest.mark.parametrize("content", [b"", b"node {", b"hello: world", b"\x00\x01", b"\xff" * 64])
 def test_what_is_no_graph_is_refused(content, tmp_path):
     (tmp_path / "g.pb").write_bytes(content)
@@ -95,6 +101,17 @@ def test_a_frozen_graph_needs_no_checkpoint():
     assert len(source.graph_def.node) == 58
     assert source.checkpoint is None
     assert not source.weights
+
+
+@pytest.mark.parametrize("name", ["m.meta", "g.pb"])
+def test_a_frozen_metagraph_needs_none_either(name, tmp_path):
+    with tf.Graph().as_default():
+        tf.identity(tf.constant(1.0), name="y")
+        v1.train.export_meta_graph(str(tmp_path / name))
+    for read in (graph_source_from_checkpoint, graph_source_from_graph):
+        source = read(tmp_path / name, NOTHING_SAID)
+        assert (source.source_format, source.weights) == ("graph_def", {})
+        assert source.meta is not None
 
 
 def test_weights_without_a_graph_say_how_to_give_one():
@@ -143,6 +160,15 @@ def test_graph_and_weights_may_lie_apart(tmp_path):
     for read in (graph_source_from_graph, graph_source_from_checkpoint):
         source = read(tmp_path / "graph.meta", named)
         assert source.checkpoint.prefix == tmp_path / "b" / "m"
+
+
+def test_weights_of_another_checkpoint_go_into_the_graph_that_was_named(tmp_path):
+    for name in ("m", "n"):
+        saved(tmp_path / name)
+    for named in ("m", "m.meta"):
+        options = SourceOptions(weights=tmp_path / "n")
+        source = graph_source_from_checkpoint(tmp_path / named, options)
+        assert source.checkpoint.prefix.name == "n"
 
 
 def test_a_checkpoint_of_objects_asks_for_the_architecture(tmp_path):
