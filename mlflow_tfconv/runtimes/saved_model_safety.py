@@ -44,8 +44,24 @@ def refuse_unsafe_saved_model(path: Path, *, signatures: Collection[str] | None 
             everything = range(len(objects.nodes))
             refuse_unsafe_objects(objects, functions, loaded=everything, where=path)
         else:
-            _require_own_assets(meta_graph, path)
-            refuse(_unsafe_in_graph(meta_graph, signatures), where=path)
+            refuse_unsafe_meta_graph(meta_graph, where=path, signatures=signatures)
+
+
+def refuse_unsafe_meta_graph(
+    meta_graph: Any, *, where: Path, signatures: Collection[str] | None = None
+) -> None:
+    """Raises when loading a MetaGraph of TensorFlow 1, or running it, could do more than compute.
+
+    Args:
+        meta_graph: The `MetaGraphDef`.
+        where: The SavedModel's folder.
+        signatures: Those that would be run; None takes all.
+
+    Raises:
+        ConversionError: It could, or a file of its is not in assets/.
+    """
+    _require_own_assets(meta_graph, where)
+    refuse(_unsafe_in_graph(meta_graph, signatures), where=where)
 
 
 def is_of_tensorflow_2(message: Any) -> bool:

@@ -14,6 +14,7 @@ import tensorflow as tf
 from mlflow_tfconv.errors import ConversionError
 from mlflow_tfconv.runtimes.saved_object_graph import SavedObjectGraph
 from mlflow_tfconv.sources.checkpoints.checkpoint_reader import CheckpointReader
+from mlflow_tfconv.sources.graph.not_finite import not_finite
 
 Array = np.ndarray[Any, Any]
 
@@ -26,12 +27,19 @@ class StoredVariables:
 
     Attributes:
         readers: A variable's node to a function that reads its value now.
+        names: A variable's node to its name.
         tables: Whether something else that it needs has values in the checkpoint, such as the rows
             of a table that can change.
     """
 
     readers: Mapping[int, Callable[[], Array]] = field(default_factory=dict)
+    names: Mapping[int, str] = field(default_factory=dict)
     tables: bool = False
+
+    def not_finite(self) -> tuple[str, ...]:
+        """A warning for each variable that holds NaN or infinite values; each is read once."""
+        found = (not_finite(self.names[node_id], read()) for node_id, read in self.readers.items())
+        return tuple(warning for warning in found if warning is not None)
 
 
 def stored_variables(
@@ -60,6 +68,7 @@ def stored_variables(
         _require_stored(variable, keys.get(node_id), checkpoint, path)
     return StoredVariables(
         readers={node_id: partial(checkpoint.read, keys[node_id]) for node_id in wanted},
+        names={node_id: variable.name for node_id, variable in wanted.items()},
         tables=bool(others & set(needed)),
     )
 
