@@ -159,9 +159,14 @@ def parts_table(name: str, runs: Sequence[Run]) -> str:
 def surroundings(pairs: Sequence[Pairs]) -> str:
     """The machine, the versions, and how much the machine had to do besides."""
     others = statistics.median(run.others for some in pairs for run in (*some.a, *some.b))
+    return f"{machine()} Other processes used {others:.2f} processors (median)."
+
+
+def machine() -> str:
+    """The machine and the versions."""
     return (
         f"{_processor()}, {os.cpu_count()} processors; Python {platform.python_version()}, "
-        f"{', '.join(_versions())}. Other processes used {others:.2f} processors (median)."
+        f"{', '.join(_versions())}."
     )
 
 
