@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -193,8 +194,8 @@ class Trails:
             shape = self._shape(f"{follower.name}:0")
             known = [size for size in (shape or [])[1:] if size]
             if follower.op == "Reshape" and known:
-                return int(np.prod(known)) * dtype.size
-        return 64 * dtype.size
+                return math.prod(known) * int(dtype.size)
+        return 64 * int(dtype.size)
 
     def _strings(self, tensor: str) -> list[str]:
         value = self._constant(tensor)

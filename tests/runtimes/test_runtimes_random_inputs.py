@@ -11,7 +11,7 @@ from mlflow_tfconv.runtimes.input_range import Feature, InputRange
 from mlflow_tfconv.runtimes.random_inputs import random_inputs
 
 
-def drawn(dtype: str, shape: tuple[int | None, ...], **known: Any) -> list[np.ndarray[Any, Any]]:
+def drawn(dtype: str, size: tuple[int | None, ...], **known: Any) -> list[np.ndarray[Any, Any]]:
     spec = TensorSpec(name="x", dtype=dtype, shape=size)
     ranges = {"x": InputRange(**known)}
     return [batch["x"] for batch in random_inputs([spec], ranges=ranges)]
