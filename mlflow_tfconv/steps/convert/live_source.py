@@ -9,10 +9,10 @@ from typing import Any
 from mlflow_tfconv.engine.events import Emit
 from mlflow_tfconv.exporters.live_model import save_live_model
 from mlflow_tfconv.exporters.saved_model_from_traced import saved_model_from_traced
+from mlflow_tfconv.exporters.made_up_batches import made_up_batches
 from mlflow_tfconv.exporters.traced import Traced
 from mlflow_tfconv.exporters.traced_from_source import traced_from_source
 from mlflow_tfconv.runtimes.batches_of import batches_of
-from mlflow_tfconv.runtimes.random_inputs import random_inputs
 from mlflow_tfconv.steps.convert.kept_answers import keep_answers, of_samples
 from mlflow_tfconv.steps.convert.options import source_options
 from mlflow_tfconv.steps.convert.phases import COMPARING, READING, SAVED_MODEL, phases_of, progress
@@ -70,4 +70,4 @@ def live_source(model: Any, request: Request, samples: Any, emit: Emit) -> LiveS
 
 
 def _batches(samples: Any, traced: Traced) -> Iterable[Any]:
-    return random_inputs(traced.inputs) if samples is None else batches_of(samples, traced.inputs)
+    return made_up_batches(traced) if samples is None else batches_of(samples, traced.inputs)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from mlflow_tfconv.artifacts import ParityReport
 from mlflow_tfconv.engine.guarded_child import Voice
 from mlflow_tfconv.errors import ConversionError
+from mlflow_tfconv.exporters.made_up_batches import made_up_batches
 from mlflow_tfconv.exporters.traced import Traced
 from mlflow_tfconv.exporters.traced_from_source import traced_from_source
-from mlflow_tfconv.runtimes.random_inputs import random_inputs
 from mlflow_tfconv.sources.options import SourceOptions
 from mlflow_tfconv.steps.convert.answers import Answers
 from mlflow_tfconv.steps.convert.kept_answers import keep_answers, of_samples
@@ -149,7 +149,7 @@ def _write_keras(traced: Traced, request: Request) -> tuple[bool, tuple[str, ...
 
 def _answer(traced: Traced, part: OnnxPart | None, request: Request, phases: Phases) -> None:
     batches = (
-        random_inputs(traced.inputs)
+        made_up_batches(traced)
         if request.samples is None
         else request.samples.batches(traced.inputs)
     )
