@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ import tensorflow as tf
 from tensorflow.python.eager import context
 from tensorflow.python.framework import convert_to_constants
 
+from mlflow_tfconv.errors import ConversionError
 from mlflow_tfconv.exporters.held_array import HeldArray, held_in_memory, identity_of
 from mlflow_tfconv.exporters.inlined_graph import inlined_graph
 from mlflow_tfconv.exporters.traced import Traced
@@ -61,6 +63,7 @@ def frozen_graph_from_traced(traced: Traced, *, large_bytes: int = LARGE_BYTES) 
 
     Raises:
         NotLeanError: The function captures something that can't be frozen without its values.
+        ConversionError: It changes its variables.
     """
     function = traced.function
     freezing = _Freezing(traced, large_bytes)
@@ -117,6 +120,7 @@ class _Freezing(convert_to_constants._ConverterData):  # type: ignore[misc]
     def _build_tensor_data(self) -> None:
         if any(node.op in ("Variable", "VariableV2") for node in self.node_defs.values()):
             raise NotLeanError("it has variables of TensorFlow 1 in its graph")
+        _refuse_changes(self.graph_def)
         function = self._traced.function
         variables = {id(variable.handle): variable for variable in function.graph.variables}
         for index, (outer, inner) in enumerate(function.graph.captures):
@@ -162,6 +166,28 @@ class _Freezing(convert_to_constants._ConverterData):  # type: ignore[misc]
     def _number(self, variable: Any) -> int:
         captured = self._traced.function.captured_inputs
         return next(n for n, tensor in enumerate(captured) if tensor is variable.handle)
+
+
+def _refuse_changes(graph_def: GraphDef) -> None:
+    """Raises when the graph gives variables other values: an ONNX model keeps nothing.
+
+    Raises:
+        ConversionError: It does.
+    """
+    bodies = (function.node_def for function in graph_def.library.function)
+    changes = [
+        f"{node.name} ({node.op})"
+        for node in chain(graph_def.node, *bodies)
+        if node.op.startswith(("Assign", "ResourceApply", "ResourceScatter", "ResourceStrided"))
+    ]
+    if changes:
+        raise ConversionError(
+            "The model changes its own variables when it runs, which an ONNX model can't.",
+            received=", ".join(changes[:10]),
+            expected="a model without a state, in inference mode",
+            fix="Make the state an input and an output (a stateful RNN with stateful=False), or "
+            "export the SavedModel only (formats: [saved_model]).",
+        )
 
 
 def _held_constant(node: Any, large_bytes: int) -> dict[str, HeldArray]:

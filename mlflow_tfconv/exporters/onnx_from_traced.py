@@ -60,6 +60,8 @@ def _write(
     with errors_noted() as errors:
         try:
             converted = convert(traced, opset=opset)
+        except ConversionError:
+            raise
         except Exception as error:  # TensorFlow, grappler and tf2onnx raise whatever they meet
             raise _unconvertible([*errors, f"{type(error).__name__}: {error}"]) from error
     if errors:
@@ -92,7 +94,10 @@ def _write_plain(
             expected=f"at most {MOST_FILE_BYTES / 1e9:.2f} GB, or {lean_error.expected}",
             fix=lean_error.fix,
         ) from lean_error
-    warnings = _write(plain_model, traced, path, opset)
+    try:
+        warnings = _write(plain_model, traced, path, opset)
+    except ConversionError:
+        raise lean_error from None  # it says more
     return (
         *warnings,
         "The ONNX model was converted with its weights by plain tf2onnx, which takes more time and "

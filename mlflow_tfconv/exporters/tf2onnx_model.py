@@ -17,6 +17,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 from tf2onnx import graph as graph_module
 from tf2onnx import optimizer, tf_loader, tfonnx, utils
 
+from mlflow_tfconv.exporters.explicit_einsum import explicit_einsums
 from mlflow_tfconv.exporters.frozen_graph import (
     LARGE_BYTES,
     frozen_graph_from_traced,
@@ -83,7 +84,7 @@ def lean_model(traced: Traced, *, opset: int, large_bytes: int = LARGE_BYTES) ->
             inputs_as_nchw=[],
             outputs_as_nchw=[],
             continue_on_error=False,
-            custom_rewriter=None,
+            custom_rewriter=[explicit_einsums],
             initialized_tables=None,
             tensors_to_rename=_renamed(traced, inputs, outputs),
         )
@@ -107,6 +108,7 @@ def plain_model(traced: Traced, *, opset: int) -> Converted:
             output_names=outputs,
             tensors_to_rename=_renamed(traced, inputs, outputs),
             custom_op_handlers=dict(OPERATIONS),
+            custom_rewriter=[explicit_einsums],
         )
         return Converted(_model(converted), HeldTensors(LARGE_BYTES))
 

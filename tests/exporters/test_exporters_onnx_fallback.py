@@ -89,6 +89,29 @@ def test_an_opset_that_is_not_written_is_refused(opset: int, tmp_path: Path) -> 
     assert caught.value.expected == "13 to 18"
 
 
+def test_a_model_that_changes_its_variables_is_refused(tmp_path: Path) -> None:
+    count = tf.Variable(0.0)
+
+    def counted(x: Any) -> Any:
+        return x + count.assign_add(1.0)
+
+    with pytest.raises(ConversionError, match="changes its own variables") as caught:
+        onnx_from_traced(traced(counted), tmp_path / "model.onnx", opset=17)
+    assert "AssignAddVariableOp" in str(caught.value.received)
+
+
+def test_a_table_is_named(tmp_path: Path) -> None:
+    pairs = tf.lookup.KeyValueTensorInitializer(tf.constant([1, 2]), tf.constant([5, 6]))
+    table = tf.lookup.StaticHashTable(pairs, -1)
+
+    def looked_up(x: Any) -> Any:
+        return tf.cast(table.lookup(tf.cast(x, tf.int32)), tf.float32)
+
+    with pytest.raises(ConversionError, match="can't be converted to ONNX") as caught:
+        onnx_from_traced(traced(looked_up), tmp_path / "model.onnx", opset=17)
+    assert "LookupTableFindV2" in str(caught.value.received)
+
+
 def test_strings_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConversionError, match="'y' is of type string"):
         onnx_from_traced(traced(tf.strings.as_string), tmp_path / "model.onnx", opset=17)

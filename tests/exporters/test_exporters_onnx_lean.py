@@ -125,6 +125,9 @@ class Functions(tf.Module):
     def constants(self, x: Any) -> Any:
         return x @ numbers(16, 16, seed=5) + tf.nn.embedding_lookup(self.w, [2])
 
+    def einsum(self, x: Any) -> Any:
+        return tf.einsum("...i,ij->...j", x, self.w) + tf.einsum("aA,AB->aB", x, self.w)
+
     def halves_and_doubles(self, x: Any) -> Any:
         y = tf.cast(tf.cast(x, tf.float64) @ self.double, tf.float32)
         return y + x @ tf.cast(self.half, tf.float32)
@@ -269,6 +272,15 @@ def test_bfloat16_is_computed_in_float32_and_that_is_said(tmp_path: Path) -> Non
     np.testing.assert_allclose(
         outputs_of(tmp_path / "model.onnx", {"x": x}), x @ w @ w + x @ w, 1e-3
     )
+
+
+def test_an_ellipsis_and_capitals_in_an_einsum_are_exported(tmp_path: Path) -> None:
+    functions = Functions()
+    source = of_function(functions.einsum, functions)
+    assert onnx_from_traced(source, tmp_path / "model.onnx", opset=17) == ()
+    x = batch_of(source)["x"]
+    result = outputs_of(tmp_path / "model.onnx", {"x": x})
+    np.testing.assert_allclose(result, 2 * x @ functions.w.numpy(), atol=1e-5)
 
 
 @pytest.fixture
