@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -63,7 +63,7 @@ class Conversion:
         if self.samples is not None:
             samples = stored_samples(self.samples, request.work / "samples")
             request = replace(request, samples=samples)
-        return request, Written(**self._call("worker:write_exports", request))
+        return request, Written(**self._call("begin:write_exports", request))
 
     def _live(self, request: Request) -> tuple[Request, Written]:
         """The same of a model that lives in this process."""
@@ -106,7 +106,8 @@ class Conversion:
                 samples=written.samples,
             )
             if not report.passed:
-                raise disagreement(name, self._with_divergence(name, reports[name], request))
+                found = self._with_divergence(name, reports[name], request)
+                raise disagreement(name, found, written.warnings)
         return reports
 
     def _with_divergence(self, name: str, report: ParityReport, request: Request) -> ParityReport:
@@ -143,12 +144,19 @@ class Conversion:
         )
 
 
-def disagreement(name: str, report: ParityReport) -> ParityError:
-    """The error for an export that is not like its source."""
+def disagreement(name: str, report: ParityReport, warnings: Sequence[str] = ()) -> ParityError:
+    """The error for an export that is not like its source.
+
+    Args:
+        name: Its format.
+        report: The verdict.
+        warnings: What was noticed of the source, such as weights that are NaN.
+    """
+    noticed = "".join(f"; {warning}" for warning in warnings)
     if not report.examples:  # it can't be run, or gives something else altogether
         return ParityError(
             f"The {name} that was written can't stand for its source: {report.problem}.",
-            received=f"{report.reference}",
+            received=f"{report.reference}{noticed}",
             expected="a file that gives the source's outputs, in their names, types and shapes",
             fix="Try another `opset`, or leave this format out of `formats`. Inputs of unknown rank "
             "have to get a shape (`shapes`).",
@@ -158,7 +166,7 @@ def disagreement(name: str, report: ParityReport) -> ParityError:
     return ParityError(
         f"The {name} that was written disagrees with its source: {report.problem}{first}.",
         received=f"largest difference {report.max_abs_error:.3g} on {report.examples} examples "
-        f"({report.samples})",
+        f"({report.samples}){noticed}",
         expected=f"at most {report.allowed}",
         fix="If such a difference is harmless here, raise `tolerance` (in a recipe "
         "`absolute_tolerance` and `relative_tolerance`). If not, look for a layer that is random "

@@ -8,8 +8,8 @@ from typing import Any
 
 from mlflow_tfconv.engine.events import Emit
 from mlflow_tfconv.exporters.live_model import save_live_model
-from mlflow_tfconv.exporters.saved_model_from_traced import saved_model_from_traced
 from mlflow_tfconv.exporters.made_up_batches import made_up_batches
+from mlflow_tfconv.exporters.saved_model_from_traced import saved_model_from_traced
 from mlflow_tfconv.exporters.traced import Traced
 from mlflow_tfconv.exporters.traced_from_source import traced_from_source
 from mlflow_tfconv.runtimes.batches_of import batches_of
