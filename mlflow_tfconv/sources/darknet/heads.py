@@ -31,7 +31,7 @@ def activated_head(layer: Layer, feature: Feature) -> Any:
     """What darknet's head gives: (batch, channels, height, width) or (batch, values)."""
     section = layer.section
     if section.kind == "detection":
-        return _detection(section, feature.flat())
+        return _detection(layer, feature.flat())
     channels, height, width = layer.shape
     runs = _RUNS[section.kind](section)
     per_box = sum(count for count, _ in runs)
@@ -42,15 +42,15 @@ def activated_head(layer: Layer, feature: Feature) -> Any:
     for count, kind in runs:
         part = boxes[:, :, start : start + count]
         start += count
-        parts.append(_activated(part, kind, section))
+        parts.append(_activated(part, kind, layer))
     return keras.layers.Reshape(layer.shape)(ops.concatenate(parts, axis=2))
 
 
-def _activated(part: Any, kind: str, section: Section) -> Any:
+def _activated(part: Any, kind: str, layer: Layer) -> Any:
     if kind == _SOFTMAX:
-        return ops.softmax(part, axis=2)
+        return keras.layers.Softmax(axis=2, name=f"{layer.name}_classes")(part)
     values = ops.sigmoid(part) if kind.startswith(_SIGMOID) else part
-    scale = section.number("scale_x_y", 1.0)
+    scale = layer.section.number("scale_x_y", 1.0)
     if kind.endswith("xy") and scale != 1:
         return scale * values - 0.5 * (scale - 1)
     return values
@@ -84,12 +84,15 @@ def _region(section: Section) -> _Runs:
 _RUNS = {"yolo": _yolo, "gaussian_yolo": _gaussian_yolo, "region": _region}
 
 
-def _detection(section: Section, flat: Any) -> Any:
+def _detection(layer: Layer, flat: Any) -> Any:
     """Class probabilities come first: softmax for each place, when asked for."""
+    section = layer.section
     if not section.whole("softmax", 0):
         return flat
     side, classes = section.whole("side", 7, 1), section.whole("classes", 1)
     count = side * side * classes
     first = keras.layers.Reshape((side * side, classes))(flat[:, :count])
-    first = keras.layers.Reshape((count,))(ops.softmax(first))
+    first = keras.layers.Reshape((count,))(
+        keras.layers.Softmax(name=f"{layer.name}_classes")(first)
+    )
     return ops.concatenate([first, flat[:, count:]], axis=1)

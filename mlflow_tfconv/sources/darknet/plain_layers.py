@@ -131,12 +131,18 @@ def softmax(layer: Layer, features: Sequence[Feature]) -> Feature:
     """Over all values of an example, over each of its groups, or (`spatial`) over channels."""
     temperature = layer.section.number("temperature", 1.0)
     if layer.section.number("spatial", 0.0):
-        return Feature(ops.softmax(_scaled(features[0].tensor, 1 / temperature)), layer.shape)
+        scaled = _scaled(features[0].tensor, 1 / temperature)
+        return Feature(_softmax(layer)(scaled), layer.shape)
     groups, size = layer.section.whole("groups", 1, 1), math.prod(layer.shape)
     flat = _scaled(features[0].flat(), 1 / temperature)
     tensor = keras.layers.Reshape((groups, size // groups))(flat)
-    tensor = keras.layers.Reshape((size,))(ops.softmax(tensor))
+    tensor = keras.layers.Reshape((size,))(_softmax(layer)(tensor))
     return feature_from_flat(tensor, layer.shape)
+
+
+def _softmax(layer: Layer) -> Any:
+    """Over the last axis. Names that Keras makes up, softmax_3, may be those of layers here."""
+    return keras.layers.Softmax(name=f"{layer.name}_exponential")
 
 
 def crop(layer: Layer, features: Sequence[Feature]) -> Feature:
