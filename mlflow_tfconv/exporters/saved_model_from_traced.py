@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,10 @@ def saved_model_from_traced(traced: Traced, path: Path) -> None:
     Raises:
         ConversionError: TensorFlow refuses to write it.
     """
+    save = _save if traced.weights.in_memory else _save_streamed
     try:
         with quiet_tensorflow():
-            if traced.weights.in_memory:
-                _save(traced, path)
-            else:
-                _save_streamed(traced, path)
+            _with_gradients_if_possible(save, traced, path)
     except (ValueError, AssertionError, TypeError, KeyError) as error:
         raise ConversionError(
             "TensorFlow can't write this model as a SavedModel.",
@@ -49,21 +48,36 @@ def saved_model_from_traced(traced: Traced, path: Path) -> None:
         (path / "assets").rmdir()
 
 
-def _save(traced: Traced, path: Path) -> None:
-    tf.saved_model.save(
-        traced.module,
-        str(path),
-        signatures={DEFAULT_SIGNATURE: traced.function},
-        options=tf.saved_model.SaveOptions(save_debug_info=False),
+Save = Callable[[Traced, Path, Any], None]
+
+
+def _with_gradients_if_possible(save: Save, traced: Traced, path: Path) -> None:
+    """Gradients that the model defines itself are kept, unless they can't be traced again."""
+    try:
+        save(traced, path, _options(gradients=True))
+    except ValueError as error:
+        if "gradient" not in str(error):
+            raise
+        save(traced, path, _options(gradients=False))
+
+
+def _options(*, gradients: bool) -> Any:
+    return tf.saved_model.SaveOptions(
+        save_debug_info=False, experimental_custom_gradients=gradients
     )
 
 
-def _save_streamed(traced: Traced, path: Path) -> None:
+def _save(traced: Traced, path: Path, options: Any) -> None:
+    signatures = {DEFAULT_SIGNATURE: traced.function}
+    tf.saved_model.save(traced.module, str(path), signatures=signatures, options=options)
+
+
+def _save_streamed(traced: Traced, path: Path, options: Any) -> None:
     nodes, paths = saved_model_save.save_and_return_nodes(
         traced.module,
         str(path),
         signatures={DEFAULT_SIGNATURE: traced.function},
-        options=tf.saved_model.SaveOptions(save_debug_info=False),
+        options=options,
         experimental_skip_checkpoint=True,
     )
     variables = {
@@ -75,7 +89,7 @@ def _save_streamed(traced: Traced, path: Path) -> None:
         write_streamed_checkpoint(path, variables, traced.weights.value)
     except NotStreamableError:
         _fill(traced, [variable for variable, _ in variables.values()])
-        _save(traced, path)
+        _save(traced, path, options)
 
 
 def _fill(traced: Traced, variables: list[Any]) -> None:

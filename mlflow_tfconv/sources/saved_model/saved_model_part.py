@@ -115,8 +115,8 @@ def saved_model_part(objects: SavedObjectGraph, endpoint: Endpoint, path: Path) 
     Every node keeps its place and the names of its children, by which the checkpoint knows it.
     """
     meta_graph = objects.meta_graph
-    needed = objects.needed([endpoint.function]) | {endpoint.node_id}
-    called = _called(objects, endpoint, needed)
+    called = _called(objects, endpoint)
+    needed = objects.needed(called) | {endpoint.node_id}
     functions = reached_functions(meta_graph.graph_def.library, called)
     message = saved_model_pb2.SavedModel(saved_model_schema_version=1)
     part = message.meta_graphs.add()
@@ -136,15 +136,23 @@ def saved_model_part(objects: SavedObjectGraph, endpoint: Endpoint, path: Path) 
     return message
 
 
-def _called(objects: SavedObjectGraph, endpoint: Endpoint, needed: set[int]) -> set[str]:
-    """Names of the concrete functions that are called from outside: by the user, or by a table."""
-    called = {endpoint.function}
-    for node_id in needed - {endpoint.node_id}:
-        called.update(objects.concrete_functions(node_id))
-        node = objects.nodes[node_id]
-        if node.WhichOneof("kind") == "captured_tensor":
-            called.add(node.captured_tensor.concrete_function)
-    return called & set(objects.functions)
+def _called(objects: SavedObjectGraph, endpoint: Endpoint) -> set[str]:
+    """Names of the concrete functions that are called from outside: by the user, by a table, or
+    when a gradient is asked for.
+    """
+    library = objects.meta_graph.graph_def.library
+    gradients = {gradient.gradient_func for gradient in library.registered_gradients}
+    called, before = {endpoint.function}, set[str]()
+    while called != before:
+        before = set(called)
+        called |= gradients & reached_functions(library, called)
+        for node_id in objects.needed(called) - {endpoint.node_id}:
+            called.update(objects.concrete_functions(node_id))
+            node = objects.nodes[node_id]
+            if node.WhichOneof("kind") == "captured_tensor":
+                called.add(node.captured_tensor.concrete_function)
+        called &= set(objects.functions)
+    return called
 
 
 def _copy_library(graph_def: Any, part: Any, functions: set[str]) -> None:
