@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -65,9 +65,7 @@ def traced_from_graph_source(
         module=made.module,
         inputs=inference.inputs,
         outputs=inference.outputs,
-        open_reference=lambda: GraphRuntime(
-            source, inference, device=device, trust=options.trust
-        ),
+        open_reference=lambda: GraphRuntime(source, inference, device=device, trust=options.trust),
         weights=made.weights,
         parameters=made.parameters,
         source_format=source.source_format,
@@ -169,12 +167,19 @@ class _Imported:
         fed = {str(item): tensors[name] for name, item in self.inference.fed.items()}
         for name, variable in self.variables.items():
             resource = self.graph[name].attr["dtype"].type == tf.resource.as_datatype_enum
-            fed[f"{name}:0"] = variable.handle if resource else variable.read_value()
+            fed[f"{name}:0"] = _captured(variable) if resource else variable.read_value()
         fetched = [str(item) for item in self.inference.fetched.values()]
         results = tf.graph_util.import_graph_def(
             self.graph_def, input_map=fed, return_elements=fetched, name=""
         )
         return dict(zip(self.inference.fetched, results, strict=True))
+
+
+def _captured(variable: Any) -> Any:
+    """A variable's handle, as a tensor of the function that is being traced."""
+    graph = tf.compat.v1.get_default_graph()
+    graph.watch_variable(variable)  # or the function would not know whose handle it is
+    return graph.capture(variable.handle)
 
 
 __all__ = ["Choice", "ConversionError", "Ref", "replace", "table_names", "type_attr"]

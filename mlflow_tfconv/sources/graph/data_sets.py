@@ -13,6 +13,7 @@ from mlflow_tfconv.sources.graph.op_kinds import (
     VARIABLES,
     is_update,
 )
+from mlflow_tfconv.sources.graph.tensor_types import declared_shape
 
 #: Make one number of many: what they make of weights is a penalty, not a layer.
 _REDUCTIONS = frozenset({"L2Loss", "Sum", "Mean", "Max", "Min", "Prod", "EuclideanNorm"})
@@ -30,6 +31,7 @@ class DataSets:
         weights: Names of nodes whose values depend on weights.
         arrays: Those among them whose values are whole arrays of weights, and no examples'.
         bits: The bit of each source.
+        has_arrays: Whether any weight that training changes is more than a number.
     """
 
     sources: tuple[Ref, ...]
@@ -38,6 +40,7 @@ class DataSets:
     arrays: set[str]
 
     bits: dict[Ref, int]
+    has_arrays: bool = True
 
     def of(self, tensor: Ref) -> int:
         """The sources that a tensor depends on, one bit each."""
@@ -53,14 +56,18 @@ class DataSets:
 
     def layers(self, graph: Graph) -> Iterator[tuple[Node, int]]:
         """The nodes in which examples meet weights, with the sources of what meets them."""
+        arrays = self.arrays if self.has_arrays else self.weights
         for node in graph:
             if is_update(node.op):
                 continue
             bits = 0
             for item in node.inputs:
                 bits |= self.of(item)
-            if bits and any(item.node in self.arrays for item in node.inputs):
+            if bits and any(self._is_layer_input(item, arrays) for item in node.inputs):
                 yield node, bits
+
+    def _is_layer_input(self, item: Ref, arrays: set[str]) -> bool:
+        return item.node in arrays and not self.of(item)
 
 
 def data_sets(graph: Graph) -> DataSets:
@@ -68,7 +75,10 @@ def data_sets(graph: Graph) -> DataSets:
     sources = tuple(_sources(graph))
     bits = {item: 1 << place for place, item in enumerate(sources)}
     frozen = not any(node.op in VARIABLES for node in graph)
-    found = DataSets(sources, {}, set(), set(), bits)
+    arrays = frozen or any(
+        node.op in VARIABLES and _is_array(node, frozen, set()) for node in graph
+    )
+    found = DataSets(sources, {}, set(), set(), bits, arrays)
     sizes = None
     while sizes != (sizes := _followed(graph, found, frozen)):
         pass  # what goes round in a loop is known after the next turn
@@ -80,7 +90,8 @@ def _followed(graph: Graph, found: DataSets, frozen: bool) -> tuple[int, int]:
     for name in graph.order:
         node = graph[name]
         found.data[name] = _bits(node, found)
-        if _is_weight(node, frozen) or any(item.node in found.weights for item in node.inputs):
+        taken = () if node.op in SHAPE_ONLY else node.inputs
+        if _is_weight(node, frozen) or any(item.node in found.weights for item in taken):
             found.weights.add(name)
         if found.data[name]:
             found.arrays.discard(name)
@@ -90,10 +101,16 @@ def _followed(graph: Graph, found: DataSets, frozen: bool) -> tuple[int, int]:
 
 
 def _sources(graph: Graph) -> Iterator[Ref]:
-    """Placeholders, and each component of a pipeline that somebody takes."""
+    """Placeholders, and each component of a pipeline that somebody takes.
+
+    A scalar with a default is a setting, no example.
+    """
     used = {item for node in graph for item in node.inputs}
     for node in graph:
-        if node.op in PLACEHOLDERS:
+        if node.op == "PlaceholderWithDefault":
+            if declared_shape(graph, Ref(node.name)) != ():
+                yield Ref(node.name)
+        elif node.op in PLACEHOLDERS:
             yield Ref(node.name)
         elif node.op in PIPELINES:
             yield from sorted(item for item in used if item.node == node.name)
@@ -101,7 +118,8 @@ def _sources(graph: Graph) -> Iterator[Ref]:
 
 def _bits(node: Node, known: DataSets) -> int:
     if _is_source(node):
-        return sum(bit for item, bit in known.bits.items() if item.node == node.name)
+        own = sum(bit for item, bit in known.bits.items() if item.node == node.name)
+        return own or sum(known.of(item) for item in node.inputs[:1])
     if node.op in SHAPE_ONLY:
         return 0
     found = 0

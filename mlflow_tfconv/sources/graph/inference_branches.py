@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import tensorflow as tf
 
+from mlflow_tfconv.sources.graph.function_bodies import with_bodies
 from mlflow_tfconv.sources.graph.graph_view import Graph, Node, Ref
 from mlflow_tfconv.sources.graph.known_values import Coin, Evaluation, Known, known_values
 from mlflow_tfconv.sources.graph.op_kinds import is_gradient
@@ -49,10 +50,21 @@ def inference_branches(
     Returns:
         The graph, and names of the nodes at which dropout with a constant rate was taken away.
     """
-    evaluation = known_values(graph, {})
-    shorter, dropped = _without_masks(graph, evaluation)
+    called = _with_known_branches(graph)
+    evaluation = known_values(called, {})
+    shorter, dropped = _without_masks(called, evaluation)
     shorter = _without_branches(shorter, evaluation)
     return _without_unused(shorter, graph, evaluation.dead_nodes - {*outputs}, outputs), dropped
+
+
+def _with_known_branches(graph: Graph) -> Graph:
+    """Functions in place of calls, as long as conditions become known."""
+    while True:
+        evaluation = known_values(graph, {})
+        shorter = with_bodies(graph, evaluation.branches)
+        if shorter is graph:
+            return graph
+        graph = shorter
 
 
 def _without_branches(graph: Graph, evaluation: Evaluation) -> Graph:

@@ -118,8 +118,9 @@ class _Cutting:
         outputs, graph, dropped = self._outputs(graph, dropped)
         graph = self._cut_inferred(graph, outputs)
         graph, averaged = self._with_moving_statistics(graph, outputs)
-        part = inference_part(graph, [item.node for item in outputs.values()])
-        needed = self.plain.ancestors(item.node for item in outputs.values())
+        wanted = [item.node for item in outputs.values()]
+        part = inference_part(graph, wanted)
+        needed = self.plain.ancestors(wanted, controls=True)
         flags = tuple(flag for flag in flags if flag.name in needed)
         self.choices += flag_choices(flags)
         dropped = tuple(name for name in dropped if name in part)
@@ -180,9 +181,7 @@ class _Cutting:
         self.choices.append(output_choice(names, others))
         return outputs, graph, dropped
 
-    def _nothing(
-        self, graph: Graph, found: Outputs, shapes: dict[Ref, Shape]
-    ) -> ConversionError:
+    def _nothing(self, graph: Graph, found: Outputs, shapes: dict[Ref, Shape]) -> ConversionError:
         sources = data_sets(graph).sources
         return ConversionError(
             "It can't be told which tensors of this graph are the outputs.",
@@ -195,7 +194,9 @@ class _Cutting:
 
     def _cut_inferred(self, graph: Graph, outputs: Mapping[str, Ref]) -> Graph:
         found = inferred_inputs(graph, tuple(outputs.values()), tuple(self.fed.values()))
-        found = tuple(item for item in found if not self._is_default(graph, item))
+        defaults = [item for item in found if self._is_default(graph, item)]
+        graph = graph.replaced({item.node: graph[item.node].identity() for item in defaults})
+        found = tuple(item for item in found if item not in defaults)
         if self.given.inputs is not None and found:
             raise self._needs_more(graph, found)
         names = tidy_names(str(item) for item in found)
@@ -339,4 +340,3 @@ def _spec(graph: Graph, name: str, item: Ref, shapes: Mapping[Ref, Shape]) -> Te
     shape = shapes.get(item)
     kind = tf.dtypes.as_dtype(type_of(graph, item) or 1)
     return TensorSpec(name=name, dtype=kind.name, shape=(None,) if shape is None else shape)
-

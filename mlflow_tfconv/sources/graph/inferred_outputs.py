@@ -14,7 +14,13 @@ from mlflow_tfconv.sources.graph.contexts import Contexts, contexts
 from mlflow_tfconv.sources.graph.data_sets import DataSets
 from mlflow_tfconv.sources.graph.graph_view import Graph, Node, Ref
 from mlflow_tfconv.sources.graph.node_names import in_loss, is_chosen, says_logits
-from mlflow_tfconv.sources.graph.op_kinds import PLACEHOLDERS, is_effect, is_gradient
+from mlflow_tfconv.sources.graph.op_kinds import (
+    PLACEHOLDERS,
+    SAMPLERS,
+    is_effect,
+    is_gradient,
+    is_update,
+)
 from mlflow_tfconv.sources.graph.tensor_types import Shape, type_of
 
 _LOSSES = frozenset(
@@ -25,21 +31,11 @@ _LOSSES = frozenset(
 )
 #: Prepare a prediction for a loss or a metric, unless weights take part.
 _PREPARING = frozenset(
-    """
-    Abs Add AddN AddV2 All Any ArgMax ArgMin BroadcastTo Cast ClipByValue ConcatV2 Cumsum Div
-    DivNoNan Equal Exp ExpandDims Expm1 Fill Floor Greater GreaterEqual Identity Less LessEqual
-    Log Log1p LogicalAnd LogicalNot LogicalOr Max Maximum Mean Min Minimum Mul Neg NotEqual OneHot
-    OnesLike Pack Pow Prod RealDiv Reciprocal Reshape Round Rsqrt Select SelectV2 Shape Sign Size
-    Slice Softplus Sqrt Square SquaredDifference Squeeze StridedSlice Sub Sum Tile TopK TopKV2
-    Transpose Xlogy Xdivy ZerosLike
-    """.split()
+    ["Abs", "Add", "AddN", "AddV2", "All", "Any", "ArgMax", "ArgMin", "BroadcastTo", "Cast", "ClipByValue", "ConcatV2", "Cumsum", "Div", "DivNoNan", "Equal", "Exp", "ExpandDims", "Expm1", "Fill", "Floor", "Greater", "GreaterEqual", "Identity", "Less", "LessEqual", "Log", "Log1p", "LogicalAnd", "LogicalNot", "LogicalOr", "Max", "Maximum", "Mean", "Min", "Minimum", "Mul", "Neg", "NotEqual", "OneHot", "OnesLike", "Pack", "Pow", "Prod", "RealDiv", "Reciprocal", "Reshape", "Round", "Rsqrt", "Select", "SelectV2", "Shape", "Sign", "Size", "Slice", "Softplus", "Sqrt", "Square", "SquaredDifference", "Squeeze", "StridedSlice", "Sub", "Sum", "Tile", "TopK", "TopKV2", "Transpose", "Xlogy", "Xdivy", "ZerosLike"]
 )
 #: Ends of loops and branches; nobody asked for them.
 _LEFT_OVER = frozenset(
-    """
-    Enter Exit LoopCond Merge NextIteration Switch TensorArrayV3 TensorArraySizeV3 TensorArrayCloseV3
-    TensorArrayScatterV3 TensorArrayWriteV3 TensorArraySplitV3 TensorArrayGradV3
-    """.split()
+    ["Enter", "Exit", "LoopCond", "Merge", "NextIteration", "Switch", "TensorArrayV3", "TensorArraySizeV3", "TensorArrayCloseV3", "TensorArrayScatterV3", "TensorArrayWriteV3", "TensorArraySplitV3", "TensorArrayGradV3"]
 )
 #: Make predictions of scores, and tell less than these or the same in another form.
 _ACTIVATIONS = frozenset({"LogSoftmax", "Sigmoid", "Softmax"})
@@ -76,7 +72,7 @@ def inferred_outputs(graph: Graph, data: DataSets, shapes: dict[Ref, Shape]) -> 
 class _Search:
     def __init__(self, graph: Graph, data: DataSets, shapes: dict[Ref, Shape]) -> None:
         self.graph, self.data, self.shapes = graph, data, shapes
-        self.forward = _forward(graph)
+        self.forward = _forward(graph, data)
         self.layers: set[str] = set()
         features = 0
         for node, bits in data.layers(graph.part(self.forward)):
@@ -87,6 +83,8 @@ class _Search:
         self.contexts: Contexts = contexts(graph)
         self.inner = {name for name in self.forward if self._is_inference(graph[name])}
         self.gone: set[str] = set()
+        updates = [node.name for node in graph if is_update(node.op)]
+        self.updating = graph.ancestors(updates) if updates else set()
 
     def outputs(self) -> Outputs:
         self._drop_effects()
@@ -112,7 +110,15 @@ class _Search:
             if name not in self.inner or not consumers or self._is_scalar(name):
                 continue
             if all(is_effect(self.graph[n].op) or n in self.gone for n in consumers):
-                self.gone.add(name)
+                if not self._is_shown(name, consumers):
+                    self.gone.add(name)
+
+    def _is_shown(self, name: str, consumers: list[str]) -> bool:
+        """Whether it is a prediction with a name of its own that only summaries show."""
+        node = self.graph[name]
+        if not is_chosen(node) or in_loss(name) or name not in self.data.weights:
+            return False
+        return not any(is_update(self.graph[n].op) or n in self.updating for n in consumers)
 
     def _walked_back(self) -> list[str]:
         """Nodes at which the way back from what nobody needs ends."""
@@ -134,10 +140,21 @@ class _Search:
         if self._is_scalar(name) or (in_loss(name) and name not in self.layers):
             return False
         if not any(consumer in self.forward for consumer in self.graph.consumers[name]):
-            return node.op not in _LEFT_OVER
+            return node.op not in _LEFT_OVER and not self._is_end_of_loop(node)
         if is_chosen(node) or name in self.layers:
             return True
         return node.op not in _PREPARING
+
+    def _is_end_of_loop(self, node: Node) -> bool:
+        """Whether it hands on a result of a loop or call that nobody asked for."""
+        if node.op != "Identity" or is_chosen(node):
+            return False
+        return self.graph[node.inputs[0].node].op in (
+            "While",
+            "StatelessWhile",
+            "If",
+            "StatelessIf",
+        )
 
     def _is_scalar(self, name: str) -> bool:
         return self.shapes.get(Ref(name)) == () and type_of(self.graph, Ref(name)) != 7
@@ -198,13 +215,20 @@ class _Search:
         )
 
 
-def _forward(graph: Graph) -> set[str]:
-    """Nodes that neither are gradients or effects nor are computed from such."""
+def _forward(graph: Graph, data: DataSets) -> set[str]:
+    """Nodes that neither are gradients, effects or sampled losses nor are computed from such.
+
+    A loop takes lists that gradients keep values in; as long as they are empty, they are none.
+    """
     left_out: set[str] = set()
     for name in graph.order:
         node = graph[name]
-        if is_gradient(name) or is_effect(node.op):
-            left_out.add(name)
-        elif any(item.node in left_out for item in node.inputs):
+        if is_gradient(name) or is_effect(node.op) or node.op in SAMPLERS or any(_is_left_out(graph, data, item, left_out) for item in node.inputs):
             left_out.add(name)
     return set(graph.nodes) - left_out
+
+
+def _is_left_out(graph: Graph, data: DataSets, item: Ref, left_out: set[str]) -> bool:
+    if item.node not in left_out:
+        return False
+    return data.has_data(item) or not is_gradient(item.node)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from mlflow_tfconv.sources.graph.contexts import Contexts, contexts
 from mlflow_tfconv.sources.graph.graph_view import Graph, Node
 from mlflow_tfconv.sources.graph.op_kinds import is_effect
+from mlflow_tfconv.sources.graph.pruned_loops import pruned_loops
 
 
 def inference_part(graph: Graph, outputs: Iterable[str]) -> Graph:
@@ -24,7 +25,9 @@ def inference_part(graph: Graph, outputs: Iterable[str]) -> Graph:
             kept = _kept(graph, node, around) if around.is_inside(node.name) else ()
             changes[node.name] = replace(node, controls=kept)
     graph = graph.replaced(changes)
-    return graph.part(graph.ancestors(outputs, controls=True))
+    wanted = list(outputs)
+    part = pruned_loops(graph.part(graph.ancestors(wanted, controls=True)))
+    return part.part(part.ancestors(wanted, controls=True))
 
 
 def _kept(graph: Graph, node: Node, around: Contexts) -> tuple[str, ...]:

@@ -62,12 +62,14 @@ class Evaluation:
         values: Of tensors.
         dead: Tensors that are never computed: results of branches that are not taken.
         taken: Name of a `Merge` to the only input that arrives.
+        branches: Name of an `If` to whether its condition holds.
     """
 
     values: dict[Ref, Value] = field(default_factory=dict)
     dead: set[Ref] = field(default_factory=set)
     dead_nodes: set[str] = field(default_factory=set)
     taken: dict[str, Ref] = field(default_factory=dict)
+    branches: dict[str, bool] = field(default_factory=dict)
 
     def is_dead(self, tensor: Ref) -> bool:
         """Whether it is never computed."""
@@ -101,6 +103,8 @@ def known_values(graph: Graph, given: Mapping[Ref, Array]) -> Evaluation:
         elif node.op == "Switch":
             _switch(node, found)
         else:
+            if node.op in ("If", "StatelessIf"):
+                _branch(node, found)
             value = _value(node, found)
             if value is not None:
                 found.values[tensor] = value
@@ -125,6 +129,12 @@ def _switch(node: Node, found: Evaluation) -> None:
         found.dead.add(Ref(node.name, 0 if bool(predicate.reshape(())) else 1))
     if value is not None:
         found.values[Ref(node.name, 0)] = found.values[Ref(node.name, 1)] = value
+
+
+def _branch(node: Node, found: Evaluation) -> None:
+    predicate = found.constant(node.inputs[0])
+    if predicate is not None and predicate.size == 1:
+        found.branches[node.name] = bool(predicate.reshape(()))
 
 
 def _value(node: Node, found: Evaluation) -> Value:

@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import re
 
+from tensorflow.python.framework import op_def_registry
+
 from mlflow_tfconv.sources.graph.graph_view import Node
 
 _NUMBER = re.compile(r"_\d+$")
 #: Names that TensorFlow's Python functions give to their last node, other than its operation.
 _DEFAULTS = frozenset(
-    """
-    abs accuracy add addv2 and all any argmax batchnorm bias_add cast checknumerics check_numerics clip_by_value concat
-    cond div dropout embedding_lookup equal expand_dims flatten floordiv gather gather_nd group
-    identity l2_normalize less less_equal greater greater_equal log_softmax logical_and
-    logical_not logical_or logistic_loss matmul max maximum mean merge min minimum mod mul neg negative not
-    not_equal one_hot ones ones_like or pack packed preventgradient print pow range reduce_mean reduce_sum relu reshape
-    round select sigmoid slice softmax split sqrt square squeeze stack stop_gradient stopgradient strided_slice sub sum
-    tensordot tofloat toint32 toint64 todouble transpose truediv unstack variance where xw_plus_b
-    zeros zeros_like
-    """.split()
+    ["abs", "accuracy", "add", "addv2", "and", "all", "any", "argmax", "batchnorm", "bias_add", "cast", "checknumerics", "check_numerics", "clip_by_value", "concat", "cond", "div", "dropout", "embedding_lookup", "equal", "expand_dims", "flatten", "floordiv", "gather", "gather_nd", "group", "identity", "l2_normalize", "less", "less_equal", "greater", "greater_equal", "log_softmax", "logical_and", "logical_not", "logical_or", "logistic_loss", "matmul", "max", "maximum", "mean", "merge", "min", "minimum", "mod", "mul", "neg", "negative", "not", "not_equal", "one_hot", "ones", "ones_like", "or", "pack", "packed", "preventgradient", "print", "pow", "range", "reduce_mean", "reduce_sum", "relu", "reshape", "round", "select", "sigmoid", "slice", "softmax", "split", "sqrt", "square", "squeeze", "stack", "stop_gradient", "stopgradient", "strided_slice", "sub", "sum", "tensordot", "tofloat", "toint32", "toint64", "todouble", "transpose", "truediv", "unstack", "variance", "where", "xw_plus_b", "zeros", "zeros_like"]
 )
 _LOSS = re.compile(
     r"loss|cost|accuracy|metric|cross_?entropy|xentropy|x_ent|correct|error|regulari|penalty"
@@ -38,9 +31,10 @@ def leaf(name: str) -> str:
 
 def is_chosen(node: Node) -> bool:
     """Whether somebody chose the node's name."""
-    last = leaf(node.name).lower()
-    op = re.sub(r"v\d$", "", node.op.lower())
-    return last not in _DEFAULTS and last.replace("_", "") != op and last != node.op.lower()
+    last = leaf(node.name)
+    if last.lower() in _DEFAULTS or op_def_registry.get(last) is not None:
+        return False
+    return last.lower().replace("_", "") != re.sub(r"v\d$", "", node.op.lower())
 
 
 def in_loss(name: str) -> bool:

@@ -115,7 +115,6 @@ EFFECTS = frozenset(
         "DeleteSessionTensor",
         "HistogramSummary",
         "ImageSummary",
-        
         "MergeSummary",
         "NoOp",
         "PrintV2",
@@ -134,6 +133,17 @@ EFFECTS = frozenset(
         "ShardedFilename",
         "TensorSummary",
         "TensorSummaryV2",
+    }
+)
+#: Draw classes to compare with: what comes of them is a loss.
+SAMPLERS = frozenset(
+    {
+        *("AllCandidateSampler", "ComputeAccidentalHits", "FixedUnigramCandidateSampler"),
+        *(
+            "LearnedUnigramCandidateSampler",
+            "LogUniformCandidateSampler",
+        ),
+        *("ThreadUnsafeUnigramCandidateSampler", "UniformCandidateSampler"),
     }
 )
 _UPDATE = re.compile(

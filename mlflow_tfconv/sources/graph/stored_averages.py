@@ -62,9 +62,7 @@ def _choice(
     words = f"moving averages of {len(averages)} of {len(needed)} variables (such as {example})"
     plain = "the weights as they were trained"
     if taken:
-        return Choice(
-            what="weights", chosen=words, alternatives=(plain,), argument="use_ema"
-        )
+        return Choice(what="weights", chosen=words, alternatives=(plain,), argument="use_ema")
     return Choice(
         what="weights",
         chosen=plain,
@@ -99,9 +97,7 @@ def _by_name(source: GraphSource, name: str, suffix: str | None) -> StoredWeight
             shape = checkpoint.shape(key)
             if plain is None or plain.shape == shape:
                 read = partial(checkpoint.read, key)
-                return StoredWeight(
-                    key=key, dtype=checkpoint.dtype(key), shape=shape, read=read
-                )
+                return StoredWeight(key=key, dtype=checkpoint.dtype(key), shape=shape, read=read)
     return None
 
 

@@ -32,14 +32,10 @@ def filling_nodes(whole: Graph, part: Graph) -> tuple[Node, ...]:
     tables = set(table_names(part))
     if not tables:
         return ()
-    fillers = [
-        node.name for node in whole if node.op in _FILLING and _table(whole, node) in tables
-    ]
+    fillers = [node.name for node in whole if node.op in _FILLING and _table(whole, node) in tables]
     needed = whole.ancestors(fillers)
     uncontrolled = (whole[name] for name in whole.nodes if name in needed and name not in part)
-    return tuple(
-        Node(node.name, node.op, node.inputs, (), node.attr) for node in uncontrolled
-    )
+    return tuple(Node(node.name, node.op, node.inputs, (), node.attr) for node in uncontrolled)
 
 
 def filler_of(whole: Graph, table: str) -> Node | None:

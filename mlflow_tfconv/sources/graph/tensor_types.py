@@ -35,6 +35,12 @@ def output_types(graph: Graph, node: Node) -> tuple[int, ...] | None:
     return tuple(types)
 
 
+def output_counts(graph: Graph, node: Node, definition: Any) -> list[tuple[str, int]]:
+    """Name of each output of a node's definition, and how many tensors it is."""
+    known = definition or op_definition(graph, node.op)
+    return [(arg.name, len(_types(arg, node, known))) for arg in known.output_arg] if known else []
+
+
 def _types(argument: Any, node: Node, definition: Any) -> list[int]:
     if argument.type_list_attr:
         value = node.attr.get(argument.type_list_attr)

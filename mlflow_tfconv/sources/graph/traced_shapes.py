@@ -8,7 +8,13 @@ from typing import Any
 import tensorflow as tf
 
 from mlflow_tfconv.sources.graph.graph_view import Graph, Node, Ref
-from mlflow_tfconv.sources.graph.op_kinds import PIPELINES, PLACEHOLDERS, is_effect, is_gradient
+from mlflow_tfconv.sources.graph.op_kinds import (
+    PIPELINES,
+    PLACEHOLDERS,
+    VARIABLES,
+    is_effect,
+    is_gradient,
+)
 from mlflow_tfconv.sources.graph.plain_graph import placeholder
 from mlflow_tfconv.sources.graph.tensor_types import (
     Shape,
@@ -60,7 +66,12 @@ def light_graph(graph: Graph) -> Graph:
     Control dependencies, effects, gradients and nodes of unknown operations are left out, with
     what needs these.
     """
-    graph = graph.part(n.name for n in graph if not (is_effect(n.op) or is_gradient(n.name)))
+    fixed = _without_data(graph)
+    graph = graph.part(
+        n.name
+        for n in graph
+        if not is_effect(n.op) and (n.name in fixed or not is_gradient(n.name))
+    )
     changes: dict[str, Node | None] = {}
     targets: dict[Ref, Ref] = {}
     for node in graph:
@@ -80,6 +91,17 @@ def light_graph(graph: Graph) -> Graph:
             changes[node.name] = placeholder(node.name, message.dtype, message.tensor_shape)
     light = graph.redirected(targets).replaced(changes)
     return _known(Graph(_uncontrolled(light), _called(light), light.versions))
+
+
+def _without_data(graph: Graph) -> set[str]:
+    """Nodes that depend on nothing that is fed or trained."""
+    found: set[str] = set()
+    for name in graph.order:
+        node = graph[name]
+        changing = node.op in PLACEHOLDERS | PIPELINES | VARIABLES or is_effect(node.op)
+        if not changing and all(item.node in found for item in node.inputs):
+            found.add(name)
+    return found
 
 
 def _taken(graph: Graph, node: Node) -> set[Ref]:

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from mlflow_tfconv.sources.graph.data_sets import DataSets, data_sets
+from mlflow_tfconv.sources.graph.function_bodies import BRANCHES, with_bodies
 from mlflow_tfconv.sources.graph.graph_view import Graph, Node, Ref
 from mlflow_tfconv.sources.graph.known_values import (
     Array,
@@ -26,6 +27,7 @@ from mlflow_tfconv.sources.graph.known_values import (
     known_values,
 )
 from mlflow_tfconv.sources.graph.op_kinds import (
+    RANDOM,
     REF_VARIABLES,
     is_gradient,
     is_training_batch_norm,
@@ -176,8 +178,7 @@ def _decides(graph: Graph, candidate: _Candidate, start: Evaluation) -> bool:
 def _tried(graph: Graph, data: DataSets, candidate: _Candidate) -> Flag | None:
     costs = []
     for value in candidate.values:
-        evaluation = known_values(graph, dict.fromkeys(candidate.tensors, value))
-        costs.append(training_left(graph, data, evaluation))
+        costs.append(_cost(graph, data, dict.fromkeys(candidate.tensors, value)))
     least = min(costs)
     best = [v for v, cost in zip(candidate.values, costs, strict=True) if cost == least]
     if len(best) < len(candidate.values):
@@ -191,6 +192,15 @@ def _tried(graph: Graph, data: DataSets, candidate: _Candidate) -> Flag | None:
             if pattern.search(candidate.name):
                 return _flag(candidate, np.asarray(value), "as its name says")
     return None
+
+
+def _cost(graph: Graph, data: DataSets, given: dict[Ref, Array]) -> int:
+    evaluation = known_values(graph, given)
+    while evaluation.branches:
+        graph = with_bodies(graph, evaluation.branches)
+        evaluation = known_values(graph, given)
+        data = data_sets(graph)
+    return training_left(graph, data, evaluation)
 
 
 def _preferred(candidate: _Candidate, best: Sequence[Array]) -> Array:
@@ -217,6 +227,8 @@ def training_left(graph: Graph, data: DataSets, evaluation: Evaluation) -> int:
             continue
         if is_training_batch_norm(node.op, node.attr) or is_update(node.op):
             count += 1
+        elif node.op in BRANCHES:
+            count += _in_branches(graph, node, evaluation.branches.get(node.name))
         elif node.op == "Merge" and node.name in evaluation.taken:
             count += _takes_batch_statistics(node, evaluation.taken[node.name], data)
         elif node.op in ("Select", "SelectV2", "Mul", "RealDiv", "Div"):
@@ -226,9 +238,26 @@ def training_left(graph: Graph, data: DataSets, evaluation: Evaluation) -> int:
     return count
 
 
+def _in_branches(graph: Graph, node: Node, taken: bool | None) -> int:
+    """How many nodes of training the branches have that may be taken."""
+    wanted = {True: ("then_branch",), False: ("else_branch",)}
+    names = wanted.get(taken, ("then_branch", "else_branch")) if taken is not None else ()
+    names = names or ("then_branch", "else_branch")
+    called = {node.attr[name].func.name for name in names}
+    count = 0
+    for function in graph.library.function:
+        if function.signature.name not in called:
+            continue
+        for inner in function.node_def:
+            attributes = dict(inner.attr.items())
+            random = inner.op in RANDOM
+            count += random or is_update(inner.op) or is_training_batch_norm(inner.op, attributes)
+    return count
+
+
 def _leaks(node: Node, evaluation: Evaluation) -> bool:
     """Whether something random gets into values that are computed."""
-    if isinstance(evaluation.values.get(Ref(node.name)), _RANDOM_VALUES):
+    if evaluation.values.get(Ref(node.name)) is not None:
         return False
     return any(isinstance(evaluation.values.get(item), _RANDOM_VALUES) for item in node.inputs)
 

@@ -26,9 +26,7 @@ def without_twins(
     weights = {item: _variables(graph, item) for item in outputs}
     training = {item for item in outputs if _is_training(graph, item, dropped)}
     clean: frozenset[str] = frozenset().union(*(weights[o] for o in outputs if o not in training))
-    kept = [
-        item for item in outputs if item not in training or not _trained(weights[item], clean)
-    ]
+    kept = [item for item in outputs if item not in training or not _trained(weights[item], clean)]
     kept = _best_of_equals(graph, kept, weights)
     return tuple(kept), tuple(item for item in outputs if item not in kept)
 
@@ -69,6 +67,8 @@ def _best_of_equals(
 def _are_towers(group: Sequence[Ref]) -> bool:
     """Whether names differ in the number of a tower, replica or GPU alone."""
     scopes = {item.node.split("/")[0].lower().rstrip("0123456789") for item in group}
-    return len(group) > 1 and len(scopes) == 1 and any(
-        word in next(iter(scopes)) for word in ("tower", "replica", "gpu", "clone")
+    return (
+        len(group) > 1
+        and len(scopes) == 1
+        and any(word in next(iter(scopes)) for word in ("tower", "replica", "gpu", "clone"))
     )
