@@ -15,11 +15,12 @@ from mlflow_tfconv.device import Device, apply_to_tensorflow
 from mlflow_tfconv.errors import ConfigError
 from mlflow_tfconv.exporters.trace_function import module_of, trace_function
 from mlflow_tfconv.exporters.traced import Traced
-from mlflow_tfconv.exporters.traced_from_reading import traced_from_reading
+from mlflow_tfconv.exporters.traced_from_keras import traced_from_reading
 from mlflow_tfconv.runtimes.function_runtime import FunctionRuntime
 from mlflow_tfconv.runtimes.names import tidy_names
 from mlflow_tfconv.runtimes.saved_model_runtime import tensor_spec
 from mlflow_tfconv.sources.keras.built_model import built_model, is_tf_keras
+from mlflow_tfconv.sources.keras.keras_reading import with_chosen_tensors
 from mlflow_tfconv.sources.keras.live_objects import weights_of
 from mlflow_tfconv.sources.keras.reading import KerasReading
 from mlflow_tfconv.sources.options import SourceOptions
@@ -52,7 +53,8 @@ def traced_from_built(
         built, warnings = built_model(build, path)
     if isinstance(built, keras.Model):
         reading = KerasReading(model=built, source_format="", warnings=warnings)
-        return traced_from_reading(path, reading, options, device=device)
+        reading = with_chosen_tensors(reading, options)
+        return traced_from_reading(reading, path, options, device=device)
     return _traced(path, built, options, device, warnings)
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from mlflow_tfconv.device import Device
 from mlflow_tfconv.exporters.traced import Traced
-from mlflow_tfconv.exporters.traced_from_reading import traced_from_reading
+from mlflow_tfconv.exporters.traced_from_keras import traced_from_reading
 from mlflow_tfconv.sources.darknet.darknet_model import darknet_model
+from mlflow_tfconv.sources.keras.keras_reading import with_chosen_tensors
 from mlflow_tfconv.sources.options import SourceOptions
 
 
@@ -25,4 +26,5 @@ def traced_from_darknet(
     Raises:
         ConversionError: Something can't be read, or weights and architecture don't fit.
     """
-    return traced_from_reading(path, darknet_model(path, options), options, device=device)
+    reading = with_chosen_tensors(darknet_model(path, options), options)
+    return traced_from_reading(reading, path, options, device=device)

@@ -7,8 +7,9 @@ from pathlib import Path
 from mlflow_tfconv.device import Device
 from mlflow_tfconv.exporters.traced import Traced
 from mlflow_tfconv.exporters.traced_from_built import traced_from_built
-from mlflow_tfconv.exporters.traced_from_reading import traced_from_reading
+from mlflow_tfconv.exporters.traced_from_keras import traced_from_reading
 from mlflow_tfconv.formats.recognition import recognised
+from mlflow_tfconv.sources.keras.keras_reading import with_chosen_tensors
 from mlflow_tfconv.sources.keras.object_checkpoint_model import (
     architecture_needed,
     object_checkpoint_model,
@@ -38,4 +39,4 @@ def traced_from_object_checkpoint(
     if not isinstance(architecture, Path):
         return traced_from_built(checkpoint, options, device=device)
     reading = object_checkpoint_model(architecture, checkpoint, options)
-    return traced_from_reading(path, reading, options, device=device)
+    return traced_from_reading(with_chosen_tensors(reading, options), path, options, device=device)

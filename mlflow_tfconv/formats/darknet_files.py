@@ -14,6 +14,7 @@ _LARGEST_WEIGHT = 1e6
 #: Smaller numbers are what integers and text look like when they are read as float32.
 _SMALLEST_WEIGHT = 1e-30
 _MOST_ODD = 0.02
+_SMALLEST_RATE = 1e-9
 
 
 def by_numbers(path: Path) -> Recognised | None:
@@ -24,7 +25,8 @@ def by_numbers(path: Path) -> Recognised | None:
     if size % 4 or len(head) < 24:
         return None
     major, minor, revision = struct.unpack_from("<3i", head)
-    if not (0 <= major <= 1 and 0 <= minor <= _LARGEST_VERSION and 0 <= revision <= 1000):
+    versioned = 0 <= major <= 1 and 0 <= minor <= _LARGEST_VERSION and 0 <= revision <= 1000
+    if not versioned and not _are_rates(struct.unpack_from("<3f", head)):
         return None
     # Behind the version stands the number of images seen, in one word or in two.
     values = struct.unpack_from(f"<{len(head) // 4 - 5}f", head, 20)
@@ -32,8 +34,14 @@ def by_numbers(path: Path) -> Recognised | None:
         return None
     if not any(values):
         return None
-    detail = f"version {major}.{minor}.{revision}, {size // 4:,} numbers"
+    version = f"version {major}.{minor}.{revision}" if versioned else "before version 0.1"
+    detail = f"{version}, {size // 4:,} numbers"
     return Recognised(format="darknet_weights", path=path, detail=detail)
+
+
+def _are_rates(numbers: tuple[float, ...]) -> bool:
+    """Files older than version 0.1 begin with learning rate, momentum and decay."""
+    return all(_SMALLEST_RATE < number <= 1 for number in numbers)
 
 
 def _is_odd(value: float) -> bool:

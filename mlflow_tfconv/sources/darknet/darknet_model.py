@@ -33,6 +33,7 @@ from mlflow_tfconv.sources.darknet.weights_file import (
 )
 from mlflow_tfconv.sources.keras.architecture import architecture_from_file
 from mlflow_tfconv.sources.keras.build_model import build_model
+from mlflow_tfconv.sources.keras.built_model import called
 from mlflow_tfconv.sources.keras.reading import KerasReading
 from mlflow_tfconv.sources.options import SourceOptions
 
@@ -115,7 +116,7 @@ def _architectures(
 
 def _of(named: Path | Callable[[], Any], options: SourceOptions) -> Sequence[Architecture]:
     if not isinstance(named, Path):
-        return (keras_architecture(_called(named), f"the model of {_name(named)}()"),)
+        return (keras_architecture(_model_of(named), f"the model of {_name(named)}()"),)
     if not looks_like_cfg(named) and _is_of_keras(named):
         return (_of_keras_file(named, options),)
     return cfg_architectures(named, options.outputs, _input_shape(options))
@@ -135,8 +136,8 @@ def _of_keras_file(path: Path, options: SourceOptions) -> Architecture:
     )
 
 
-def _called(build: Callable[[], Any]) -> Any:
-    model = build()
+def _model_of(build: Callable[[], Any]) -> Any:
+    model = called(build)
     if isinstance(model, keras.Model) and model.built:
         return model
     raise ConfigError(

@@ -50,8 +50,25 @@ def built_model(build: Callable[[], Any], weights: Path) -> tuple[Any, tuple[str
     )
 
 
+def called(build: Callable[[], Any]) -> Any:
+    """What the user's function gives.
+
+    Raises:
+        ConfigError: It raised an error.
+    """
+    try:
+        return build()
+    except Exception as error:  # it is the user's code
+        raise ConfigError(
+            "The function that builds the architecture raised an error.",
+            received=f"{type(error).__name__}: {' '.join(str(error).split())[:400]}",
+            expected="a model",
+            fix="Call the function by itself first.",
+        ) from error
+
+
 def _live(build: Callable[[], Any]) -> Any:
-    built = build()
+    built = called(build)
     if isinstance(built, tf.Module | keras.Model) or is_tf_keras(built):
         if weights_of(built):
             return built

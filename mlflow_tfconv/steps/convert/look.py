@@ -13,6 +13,8 @@ from mlflow_tfconv.errors import ConversionError
 from mlflow_tfconv.formats.known_formats import Recognised
 from mlflow_tfconv.formats.recognition import recognised
 from mlflow_tfconv.sources.archive_models import split_archive_path
+from mlflow_tfconv.sources.options import SourceOptions
+from mlflow_tfconv.sources.siblings import completed
 from mlflow_tfconv.steps.convert.phases import READING, Phases
 from mlflow_tfconv.steps.convert.request import Request
 
@@ -68,7 +70,6 @@ def _missing(found: Recognised, request: Request) -> tuple[str, ...]:
         "weights_h5": (architecture, "the architecture: these are weights only"),
         "keras_json": (request.config.weights, "the weights: this is the architecture only"),
         "keras_yaml": (request.config.weights, "the weights: this is the architecture only"),
-        "darknet_cfg": (request.config.weights, "the weights: this is the architecture only"),
         "object_checkpoint": (
             architecture,
             "the architecture: this checkpoint holds weights only (a Keras JSON, or a function "
@@ -77,7 +78,7 @@ def _missing(found: Recognised, request: Request) -> tuple[str, ...]:
     }
     if found.format in needs:
         given, words = needs[found.format]
-        return () if given else (words,)
+        return () if given or completed(found, SourceOptions())[1] else (words,)
     if found.format == "tf_checkpoint":
         files = {**_CHECKPOINT_FILES, **({} if architecture else _GRAPH_FILE)}
         return tuple(
