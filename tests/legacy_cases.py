@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,9 @@ class LegacyCase:
 
     def expected(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
         """Inputs and outputs by the names in case.json, as the old library computed them."""
-        found = [_split(np.load(self.folder / "expected.npz", allow_pickle=True))]
+        inputs, outputs = _split(np.load(self.folder / "expected.npz", allow_pickle=True))
+        averaged = self.name[-4:] if self.name[-4:] in ("_ema", "_raw") else ""
+        found = [(inputs, {n: v for n, v in outputs.items() if n.endswith(averaged)})]
         if "second_expected" in self.facts:
             arrays = dict(np.load(self.folder / self.facts["second_expected"]))
             outputs = {name: arrays.pop(name) for name in self.facts["outputs"]}
@@ -63,7 +65,13 @@ def _entries(folder: Path, facts: dict[str, Any]) -> list[LegacyCase]:
     entries = [facts[key] for key in ("entry", "alternative_entry") if key in facts]
     if isinstance(facts["entry"], dict) and "json" not in facts["entry"]:
         entries = list(facts["entry"].values())
-    return [_case(folder, facts, entry, number) for number, entry in enumerate(entries)]
+    cases = [_case(folder, facts, entry, number) for number, entry in enumerate(entries)]
+    if any(name.endswith("_ema") for name in facts["outputs"]):
+        return [
+            replace(cases[0], name=f"{facts['name']}{weights}", arguments={"use_ema": use})
+            for weights, use in (("_ema", True), ("_raw", False))
+        ]
+    return cases
 
 
 def _case(folder: Path, facts: dict[str, Any], entry: Any, number: int) -> LegacyCase:
@@ -83,9 +91,7 @@ def _hints(facts: dict[str, Any]) -> dict[str, Any]:
     for name, value in facts.get("hints_a_user_may_give", {}).items():
         if name in ("input", "output"):
             arguments[f"{name}s"] = value.split(" or ")[0]
-        elif name in ("inputs", "outputs"):
-            arguments[name] = value
-        elif name == "original_backend":
+        elif name in ("inputs", "outputs", "original_backend"):
             arguments[name] = value
         else:
             arguments.setdefault("lambdas", {})[name] = LAMBDAS[value]

@@ -89,7 +89,7 @@ def test_a_disagreement_is_an_error_and_leaves_the_former_files(tmp_path: Path) 
     output = tmp_path / "out"
     tfconv.convert(keras.Model(image, layers.Dense(2)(image)), output)
     before = files_of(output)
-    with pytest.raises(ParityError, match="raise `absolute_tolerance`") as caught:
+    with pytest.raises(ParityError, match="raise `tolerance`") as caught:
         tfconv.convert(keras.Model(image, Restless()(image)), output, formats=["saved_model"])
     assert not caught.value.report.passed
     assert caught.value.report.max_abs_error > 0
@@ -103,7 +103,7 @@ def test_strings_stay_in_the_saved_model_and_onnx_says_why_not(tmp_path: Path) -
     samples = [{"word": np.array(["a", "z"], dtype=object)}]
     converted = tfconv.convert(model, tmp_path, formats=["saved_model"], samples=samples)
     assert converted.parity["saved_model"].passed
-    with pytest.raises(ConversionError, match="type string, which the ONNX"):
+    with pytest.raises(ConversionError, match="works on strings or tables"):
         tfconv.convert(model, tmp_path, samples=samples)
 
 
@@ -135,7 +135,7 @@ def test_arguments_that_can_not_be_used_are_told_at_once(cnn_file: Path, tmp_pat
         tfconv.convert(cnn_file, cnn_file)
     with pytest.raises(ConfigError, match="not a single example"):
         tfconv.convert(cnn_file, tmp_path / "out", samples=[], formats="onnx")
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_opset_is_what_was_asked_for(cnn_file: Path, tmp_path: Path) -> None:
@@ -151,5 +151,5 @@ def test_what_is_no_model_says_what_it_is(tmp_path: Path) -> None:
         tfconv.convert(object(), tmp_path / "out")
     model = keras.Sequential([keras.Input((2,)), layers.Dense(1)])
     model.save_weights(tmp_path / "m.weights.h5")
-    with pytest.raises(ConversionError, match="without the architecture"):
+    with pytest.raises(ConversionError, match="architecture"):
         tfconv.convert(tmp_path / "m.weights.h5", tmp_path / "out")
