@@ -16,6 +16,8 @@ from mlflow_tfconv.sources.darknet.network import Layer, Network
 from mlflow_tfconv.sources.darknet.weights_file import Values
 
 INPUT_NAME = "input"
+#: Variances below this differ by more than a thousandth between the two darknets.
+_SMALL = 1e-2
 
 _WITH_WEIGHTS: dict[str, Callable[[Layer, Sequence[Feature], Values], Feature]] = {
     "convolutional": weighted_layers.convolutional,
@@ -64,7 +66,7 @@ def keras_from_network(
         features[layer.index] = _built(layer, [features[n] for n in layer.sources], values)
     chosen = _named(network, outputs) if outputs else _ends(network)
     results = [_result(network, features, name) for name in chosen]
-    choices = () if outputs else _choices(network, chosen)
+    choices = (*(() if outputs else _choices(network, chosen)), *_batch_norm_choices(values))
     return keras.Model(image, results[0] if len(results) == 1 else results), choices
 
 
@@ -142,5 +144,19 @@ def _choices(network: Network, chosen: Sequence[str]) -> tuple[Choice, ...]:
         argument="outputs",
         reason=f"what {kinds} takes, before the sigmoids or softmax of the head, which code that "
         "decodes boxes applies itself",
+    )
+    return (choice,)
+
+
+def _batch_norm_choices(values: Values) -> tuple[Choice, ...]:
+    """A choice when the variances are so small that what is added to them can be seen."""
+    if all(array.min() >= _SMALL for slot, array in values.items() if slot.name == "variances"):
+        return ()
+    choice = Choice(
+        what="batch norm",
+        chosen="sqrt(variance + 1e-5)",
+        alternatives=("sqrt(variance) + 1e-6",),
+        reason="so computes darknet on a GPU; pjreddie's on a CPU differs where variances are "
+        "small, as some are here",
     )
     return (choice,)

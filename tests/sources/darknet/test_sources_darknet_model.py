@@ -160,6 +160,16 @@ def test_weights_that_are_not_finite_are_warned_of(make: Make) -> None:
     assert reading.warnings == ("The biases of convolutional_0 hold NaN or infinite numbers.",)
 
 
+def test_what_is_added_to_small_variances_is_said(make: Make) -> None:
+    made = make("[convolutional]\nfilters=4\nbatch_normalize=1\nactivation=linear\n")
+    options = SourceOptions(architecture=made.cfg)
+    assert "batch norm" not in what_is_chosen(darknet_model(made.weights, options))
+    data = np.frombuffer(made.weights.read_bytes(), "<f4").copy()
+    data[len(SHORT) // 4 + 12] = 1e-4  # biases, scales and means come before the variances
+    made.weights.write_bytes(data.tobytes())
+    assert "batch norm" in what_is_chosen(darknet_model(made.weights, options))
+
+
 def test_the_published_tiny_yolo_is_known_by_its_count() -> None:
     (member,) = tiny_yolos(45_089_374)
     assert member.published
