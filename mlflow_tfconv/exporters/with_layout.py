@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
+import numpy as np
 import tensorflow as tf
 
 from mlflow_tfconv.artifacts import Choice, TensorSpec
@@ -13,6 +14,8 @@ from mlflow_tfconv.errors import ConversionError
 from mlflow_tfconv.exporters.retraced import retraced
 from mlflow_tfconv.exporters.traced import Traced
 
+Array = np.ndarray[Any, Any]
+Batch = Mapping[str, Array]
 Layout = Literal["nchw", "nhwc"]
 _CHANNELS = (1, 3, 4)
 
@@ -52,6 +55,16 @@ def with_layout(traced: Traced, layout: Layout) -> Traced:
         return {n: tf.transpose(t, order) if n in turned else t for n, t in tensors.items()}
 
     return retraced(traced, inputs, adapt=adapt, choices=(*traced.choices, choice))
+
+
+def arranged(inputs: tuple[TensorSpec, ...], layout: Layout) -> Callable[[Batch], dict[str, Array]]:
+    """Gives examples for the model as it was in the layout that `with_layout` makes it take."""
+    turned = {s.name for s in inputs if len(s.shape) == 4 and _layout(s) != layout}
+
+    def arrange(batch: Batch) -> dict[str, Array]:
+        return {n: np.transpose(a, _ORDERS[layout]) if n in turned else a for n, a in batch.items()}
+
+    return arrange
 
 
 #: The axes of the other layout, in the order in which each wants them.

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from mlflow_tfconv.errors import CompressionError
+from mlflow_tfconv.exporters.half_onnx import float16_model
 from mlflow_tfconv.steps.compress.calibration import Examples
 from mlflow_tfconv.steps.compress.config import QuantizeConfig
-from mlflow_tfconv.steps.compress.onnx_files import is_large, read_onnx, write_onnx
+from mlflow_tfconv.steps.compress.onnx_files import read_onnx, write_onnx
 from mlflow_tfconv.steps.compress.onnx_weights import weights_of
 from mlflow_tfconv.steps.compress.patterns import matched
 
@@ -30,13 +30,7 @@ def quantize_float16(
     model = read_onnx(source)
     _refuse_large_weights(model)
     excluded = matched(config.exclude, [node.name for node in model.graph.node], "nodes")
-    half = convert_float_to_float16(
-        model,
-        keep_io_types=True,
-        node_block_list=sorted(excluded),
-        disable_shape_infer=is_large(model),  # inference takes no message of that size
-    )
-    write_onnx(half, output)
+    write_onnx(float16_model(model, keep=excluded), output)
 
 
 def _refuse_large_weights(model: onnx.ModelProto) -> None:

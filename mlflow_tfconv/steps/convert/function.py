@@ -75,11 +75,14 @@ def convert(
         use_ema: True takes moving averages of the weights, a text names their suffix, False takes
             the weights.
         opset: Version of the ONNX operator set, 13 to 18; 17 when nothing is said.
-        shapes: Input to its whole shape, None where it varies.
+        shapes: Input to its whole shape, None where it varies; the batch is the first. Sizes are in
+            the source's own layout.
         layout: How the inputs of the exports hold images; None as the source has them.
-        precision: What the exports compute in; None as the source.
+        precision: "float16" or "bfloat16": what the weights are stored in, and the ONNX model
+            computes in as far as ONNX Runtime can; inputs and outputs stay as they are.
         preprocessing: What goes before the model and becomes part of it: a function of a tensor,
-            or {input: function}.
+            {input: function}, {input: {"scale": 1 / 127.5, "offset": -1}} or {input: {"mean":
+            [...], "std": [...]}}; with "dtype": "uint8" the exports take bytes.
         samples: What to compare the outputs on: batches `{input_name: array of shape (batch,
             ...)}`, one of them, or the array of a single input; None makes some up.
         tolerance: What the outputs may differ by: a number, a pair (absolute, relative), a mapping

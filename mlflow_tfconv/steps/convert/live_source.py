@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from mlflow_tfconv.engine.events import Emit
@@ -13,6 +14,7 @@ from mlflow_tfconv.exporters.saved_model_from_traced import saved_model_from_tra
 from mlflow_tfconv.exporters.traced import Traced
 from mlflow_tfconv.exporters.traced_from_source import traced_from_source
 from mlflow_tfconv.runtimes.batches_of import batches_of
+from mlflow_tfconv.steps.convert.changes import changed, saved_in_precision
 from mlflow_tfconv.steps.convert.kept_answers import keep_answers, of_samples
 from mlflow_tfconv.steps.convert.options import source_options
 from mlflow_tfconv.steps.convert.phases import COMPARING, READING, SAVED_MODEL, phases_of, progress
@@ -45,14 +47,13 @@ def live_source(model: Any, request: Request, samples: Any, emit: Emit) -> LiveS
     exports = exports_in(request.work)
     emit(progress(READING, order))
     options = source_options(request)
-    traced = traced_from_source(
+    source = traced_from_source(
         exports / LIVE_MODEL, options=options, device=request.device, model=model
     )
+    traced = changed(source, request).traced
     save_live_model(model, exports / LIVE_MODEL)
     emit(progress(SAVED_MODEL, order))
-    asked_for = "saved_model" in request.config.formats
-    saved_model = (exports if asked_for else request.work) / FILES["saved_model"]
-    saved_model_from_traced(traced, saved_model)
+    saved_model = _write_saved_model(traced, request)
     emit(progress(COMPARING, order))
     with traced.open_reference() as reference:
         keep_answers(reference, _batches(samples, traced), request.work)
@@ -67,6 +68,18 @@ def live_source(model: Any, request: Request, samples: Any, emit: Emit) -> LiveS
             **of_samples(None if samples is None else "given samples", traced.warnings),
         ),
     )
+
+
+def _write_saved_model(traced: Traced, request: Request) -> Path:
+    """Writes it; gives the one that has the whole weights, which ONNX is made from."""
+    asked_for = "saved_model" in request.config.formats
+    exported = exports_in(request.work) / FILES["saved_model"]
+    whole = exported if asked_for else request.work / FILES["saved_model"]
+    if asked_for and request.config.precision is not None:
+        saved_model_from_traced(saved_in_precision(traced, request.config), exported)
+        whole = request.work / FILES["saved_model"]
+    saved_model_from_traced(traced, whole)
+    return whole
 
 
 def _batches(samples: Any, traced: Traced) -> Iterable[Any]:

@@ -8,14 +8,21 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mlflow_tfconv.artifacts import ParityReport
 from mlflow_tfconv.engine.guarded_child import Voice
 from mlflow_tfconv.errors import ConversionError
-from mlflow_tfconv.exporters.made_up_batches import made_up_batches
 from mlflow_tfconv.exporters.traced import Traced
 from mlflow_tfconv.exporters.traced_from_source import traced_from_source
 from mlflow_tfconv.sources.options import SourceOptions
 from mlflow_tfconv.steps.convert.answers import Answers
+from mlflow_tfconv.steps.convert.changes import (
+    Changed,
+    changed,
+    onnx_in_precision,
+    saved_in_precision,
+)
 from mlflow_tfconv.steps.convert.kept_answers import keep_answers, of_samples
 from mlflow_tfconv.steps.convert.options import source_options
 from mlflow_tfconv.steps.convert.phases import COMPARING, ONNX, READING, SAVED_MODEL, Phases
@@ -40,13 +47,15 @@ def write_exports(request: Request, voice: Voice) -> dict[str, Any]:
     phases = Phases(voice, request.config)
     phases.begin(READING)
     options = source_options(request)
-    traced = traced_from_source(request.source, options=options, device=request.device)
+    source = traced_from_source(request.source, options=options, device=request.device)
+    model = changed(source, request)
+    traced = model.traced
     if "saved_model" in request.config.formats:
         _write_saved_model(traced, request, phases)
     part = _write_onnx(traced, request, phases)
-    keras, warnings = _write_keras(traced, request)
+    keras, warnings = _write_keras(source, request)
     phases.begin(COMPARING)
-    _answer(traced, part, request, phases)
+    _answer(model, part, request, phases)
     facts: dict[str, Any] = {
         "inputs": traced.inputs,
         "outputs": traced.outputs,
@@ -59,7 +68,7 @@ def write_exports(request: Request, voice: Voice) -> dict[str, Any]:
         ),
         **_part_facts(part),
     }
-    del traced, part  # one model at a time in memory
+    del source, model, traced, part  # one model at a time in memory
     return Written(**facts, keras=keras, saved_model=_saved_model_verdict(request, phases)).plain()
 
 
@@ -92,12 +101,15 @@ def diverging(request: Request, voice: Voice) -> str | None:
     phases.begin(COMPARING)
     options = SourceOptions(trust=True) if request.prepared else source_options(request)
     traced = traced_from_source(request.source, options=options, device=request.device)
+    if not request.prepared:
+        traced = changed(traced, request).traced
     traced = onnx_part(traced).traced if request.export == "onnx" else traced
     path = exports_in(request.work) / FILES[request.export]
     allowed = tolerance(request)
     for batch, _ in answers_for(request.export, request.work):
         phases.batch(COMPARING, size_of(batch))
-        found = diverging_layer(traced, path, batch, tolerance=allowed, device=request.device)
+        with np.errstate(invalid="ignore"):  # the difference of two infinities
+            found = diverging_layer(traced, path, batch, tolerance=allowed, device=request.device)
         if found is not None:
             return found
     return None
@@ -114,7 +126,8 @@ def _write_saved_model(traced: Traced, request: Request, phases: Phases) -> None
     from mlflow_tfconv.exporters.saved_model_from_traced import saved_model_from_traced
 
     phases.begin(SAVED_MODEL)
-    saved_model_from_traced(traced, exports_in(request.work) / FILES["saved_model"])
+    stored = saved_in_precision(traced, request.config)
+    saved_model_from_traced(stored, exports_in(request.work) / FILES["saved_model"])
 
 
 def _write_onnx(traced: Traced, request: Request, phases: Phases) -> OnnxPart | None:
@@ -127,6 +140,7 @@ def _write_onnx(traced: Traced, request: Request, phases: Phases) -> OnnxPart | 
     part = onnx_part(traced)
     path = exports_in(request.work) / FILES["onnx"]
     onnx_from_traced(part.traced, path, opset=request.config.written_opset)
+    onnx_in_precision(path, request.config)
     return part
 
 
@@ -147,13 +161,9 @@ def _write_keras(traced: Traced, request: Request) -> tuple[bool, tuple[str, ...
     return True, ()
 
 
-def _answer(traced: Traced, part: OnnxPart | None, request: Request, phases: Phases) -> None:
-    batches = (
-        made_up_batches(traced)
-        if request.samples is None
-        else request.samples.batches(traced.inputs)
-    )
-    with traced.open_reference() as reference:
+def _answer(model: Changed, part: OnnxPart | None, request: Request, phases: Phases) -> None:
+    batches = model.batches(request)
+    with model.traced.open_reference() as reference:
         keep_answers(
             reference,
             batches,
