@@ -6,9 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import tensorflow as tf
+
 from mlflow_tfconv.artifacts import Choice
 from mlflow_tfconv.device import Device
-from mlflow_tfconv.errors import ConversionError
+from mlflow_tfconv.errors import ConversionError, TfconvError
 from mlflow_tfconv.exporters.traced import Traced
 from mlflow_tfconv.exporters.traced_from_graph_source import traced_from_graph_source
 from mlflow_tfconv.exporters.traced_from_saved_objects import traced_from_saved_objects
@@ -44,13 +46,23 @@ def traced_from_saved_model(
     folder, choices = _folder(path)
     message = parsed_saved_model(folder)
     require_variables(folder, message)
-    if is_of_tensorflow_2(message):
-        _require_tags(message.meta_graphs[0], folder, options.tags)
-        traced = traced_from_saved_objects(message.meta_graphs[0], folder, options, device=device)
-    else:
-        del message
-        traced = _of_tensorflow_1(folder, options, device)
+    read = _of_tensorflow_2 if is_of_tensorflow_2(message) else _of_tensorflow_1
+    try:
+        traced = read(message, folder, options, device)
+    except TfconvError:
+        raise
+    except (LookupError, TypeError, ValueError, RuntimeError, tf.errors.OpError) as error:
+        raise ConversionError(
+            "The SavedModel's graph (saved_model.pb) is damaged, or like none that is known.",
+            received=f"{folder}: {type(error).__name__}: {str(error).strip()[:500]}",
+            fix="Copy or export the whole folder again.",
+        ) from error
     return replace(traced, choices=(*choices, *traced.choices))
+
+
+def _of_tensorflow_2(message: Any, folder: Path, options: SourceOptions, device: Device) -> Traced:
+    _require_tags(message.meta_graphs[0], folder, options.tags)
+    return traced_from_saved_objects(message.meta_graphs[0], folder, options, device=device)
 
 
 def _folder(path: Path) -> tuple[Path, tuple[Choice, ...]]:
@@ -59,7 +71,7 @@ def _folder(path: Path) -> tuple[Path, tuple[Choice, ...]]:
     return chosen or (folder, ())
 
 
-def _of_tensorflow_1(folder: Path, options: SourceOptions, device: Device) -> Traced:
+def _of_tensorflow_1(_: Any, folder: Path, options: SourceOptions, device: Device) -> Traced:
     source = graph_source_from_saved_model(folder, options)
     if not options.trust:
         refuse_unsafe_meta_graph(source.meta, where=folder, signatures=_run(source.meta, options))

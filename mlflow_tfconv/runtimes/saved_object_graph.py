@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from mlflow_tfconv.errors import ConversionError
+
 #: Functions that loading or dropping a resource (a table) calls.
 _OF_RESOURCES = ("_create_resource", "_initialize", "_destroy_resource")
 
@@ -19,6 +21,11 @@ class SavedObjectGraph:
     """
 
     def __init__(self, meta_graph: Any) -> None:
+        """Takes the message.
+
+        Raises:
+            ConversionError: An edge of the graph leads to nowhere.
+        """
         self.meta_graph = meta_graph
         self.nodes = meta_graph.object_graph_def.nodes
         self.functions = meta_graph.object_graph_def.concrete_functions
@@ -26,6 +33,19 @@ class SavedObjectGraph:
             function.signature.name: len(function.signature.input_arg)
             for function in meta_graph.graph_def.library.function
         }
+        self._require_whole()
+
+    def _require_whole(self) -> None:
+        for place, node in enumerate(self.nodes):
+            ids = [child.node_id for child in node.children]
+            for saved in node.saveable_objects.values():
+                ids += [saved.save_function, saved.restore_function]
+            if any(not 0 <= node_id < len(self.nodes) for node_id in ids):
+                raise ConversionError(
+                    "The SavedModel's graph of objects (in saved_model.pb) is damaged.",
+                    received=f"node {place} has an edge to a node that is not there",
+                    fix="Copy or export the whole folder again.",
+                )
 
     def children(self, node_id: int) -> dict[str, int]:
         """Attribute to node."""
