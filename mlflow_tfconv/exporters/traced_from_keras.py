@@ -72,9 +72,7 @@ def traced_from_reading(
         module=module_of(function, reference.model),
         inputs=inputs,
         outputs=_outputs(function, reference.outputs),
-        open_reference=lambda: KerasRuntime(
-            path, device=device, model=reading.model, traced=False
-        ),
+        open_reference=lambda: KerasRuntime(path, device=device, model=reading.model, traced=False),
         parameters=reference.model.count_params(),
         source_format=reading.source_format,
         model=reading.model,
@@ -95,9 +93,7 @@ def _shaped(inputs: tuple[TensorSpec, ...], options: SourceOptions) -> tuple[Ten
     return tuple(replace(s, shape=tuple(options.shapes.get(s.name, s.shape))) for s in inputs)
 
 
-def _traced(
-    reference: KerasRuntime, inputs: tuple[TensorSpec, ...], options: SourceOptions
-) -> Any:
+def _traced(reference: KerasRuntime, inputs: tuple[TensorSpec, ...], options: SourceOptions) -> Any:
     if not options.shapes:
         return trace_function(reference.call, inputs)
     try:

@@ -6,14 +6,14 @@ import json
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import h5py
 import keras
 
-from mlflow_tfconv.errors import ConversionError
+from mlflow_tfconv.errors import ConfigError, ConversionError
 from mlflow_tfconv.runtimes import layers_of_old  # noqa: F401 (registers layers)
 from mlflow_tfconv.runtimes.bytecode import bytecode_of, function_from
 from mlflow_tfconv.runtimes.keras_files import (
@@ -52,8 +52,10 @@ def load_keras(
     path = Path(path)
     zipped = is_archive(path)
     config = archive_config(path) if zipped else hdf5_config(path)
+    there = sorted(set(lambda_names(config)))
     replaced = replaced_lambdas(config, lambdas or {}, trust=trust)
     refuse_lambdas(config, path)
+    _require_named(path, there, lambdas or {})
 
     objects = {**(custom_objects or {}), **replaced}
     if not zipped:
@@ -66,6 +68,17 @@ def load_keras(
         else:  # Keras chooses its reader by the file's suffix, which need not be true: a link's is
             place.symlink_to(path.absolute())
         return _loaded(path, place, objects)
+
+
+def _require_named(path: Path, there: Sequence[str], lambdas: Functions) -> None:
+    unused = sorted(set(lambdas) - set(there))
+    if unused:
+        raise ConfigError(
+            f"There is no Lambda layer called {unused[0]!r} to replace.",
+            received=f"lambdas for {', '.join(map(repr, unused))}; {path}",
+            expected="names of Lambda layers of this model: " + (", ".join(there) or "none"),
+            fix="Call the replacement by the layer's name.",
+        )
 
 
 def refuse_lambdas(config: Any, path: Path) -> None:
@@ -166,5 +179,8 @@ def _copied(path: Path, place: Path, config: Any) -> None:
             if entry.filename == "config.json":
                 target.writestr(entry.filename, text)
                 continue
-            with source.open(entry) as old, target.open(entry.filename, "w", force_zip64=True) as new:
+            with (
+                source.open(entry) as old,
+                target.open(entry.filename, "w", force_zip64=True) as new,
+            ):
                 shutil.copyfileobj(old, new)

@@ -6,6 +6,7 @@ Importing this registers them with Keras, so that files with them can be loaded.
 from mlflow_tfconv.runtimes.layers_of_old import (
     activations,
     advanced_activations,
+    attention,
     bidirectional,
     channels_first,
     convolution,
@@ -14,12 +15,14 @@ from mlflow_tfconv.runtimes.layers_of_old import (
     merge,
     normalization,
     operations,
+    theano_padding,
     time_distributed,
 )
 
 __all__ = [
     "activations",
     "advanced_activations",
+    "attention",
     "bidirectional",
     "channels_first",
     "convolution",
@@ -28,5 +31,6 @@ __all__ = [
     "merge",
     "normalization",
     "operations",
+    "theano_padding",
     "time_distributed",
 ]

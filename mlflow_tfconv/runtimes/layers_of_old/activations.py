@@ -10,19 +10,7 @@ from keras import ops
 PACKAGE = "mlflow_tfconv"
 
 
-@keras.saving.register_keras_serializable(PACKAGE, name="hard_sigmoid")
+@keras.saving.register_keras_serializable(PACKAGE, name="hard_sigmoid")  # type: ignore[untyped-decorator]
 def hard_sigmoid(x: Any) -> Any:
     """`clip(0.2 x + 0.5, 0, 1)`, as in Keras 1 and 2; today's is `clip(x / 6 + 0.5, 0, 1)`."""
     return ops.clip(0.2 * x + 0.5, 0.0, 1.0)
-
-
-@keras.saving.register_keras_serializable(PACKAGE, name="softmax_over_last")
-def softmax(x: Any) -> Any:
-    """Softmax over the last axis; of a vector for each example there is no other."""
-    return ops.softmax(x, axis=-1)
-
-
-@keras.saving.register_keras_serializable(PACKAGE, name="tanh_gelu")
-def tanh_gelu(x: Any) -> Any:
-    """The approximation of GELU by tanh."""
-    return ops.gelu(x, approximate=True)

@@ -53,12 +53,23 @@ class Deconvolution2D(keras.layers.Layer):  # type: ignore[misc]
 
     def call(self, x: Any) -> Any:
         """(batch, rows, columns, channels), both."""
-        shape = tf.stack([tf.shape(x)[0], *self.output_size, self.filters])
+        size = self._reached(x.shape[1:3])
+        shape = tf.stack([tf.shape(x)[0], *size, self.filters])
         result = tf.nn.conv2d_transpose(
             x, ops.convert_to_tensor(self.kernel), shape, self.strides, self.padding.upper()
         )
-        result = tf.ensure_shape(result, (None, *self.output_size, self.filters))
+        result = tf.ensure_shape(result, (None, *size, self.filters))
+        behind = [(0, all_ - some) for all_, some in zip(self.output_size, size, strict=True)]
+        if any(zeros for _, zeros in behind):
+            result = ops.pad(result, [(0, 0), *behind, (0, 0)])
         return self.activation(result + self.bias if self.use_bias else result)
+
+    def _reached(self, spatial: Any) -> tuple[int, ...]:
+        """The part of the output that any input reaches; what lies behind it is zero."""
+        if self.padding != "valid" or None in spatial:
+            return self.output_size
+        sizes = zip(spatial, self.strides, self.kernel_size, self.output_size, strict=True)
+        return tuple(min((n - 1) * step + kernel, most) for n, step, kernel, most in sizes)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """(batch, rows, columns, filters)."""

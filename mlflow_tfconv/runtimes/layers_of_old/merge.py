@@ -59,12 +59,42 @@ class MaskedConcatenate(keras.layers.Concatenate):  # type: ignore[misc]
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """The masks, joined as the inputs are."""
-        if mask is None or all(one is None for one in mask):
+        there = [n for n, one in enumerate(mask or ()) if one is not None]
+        if not there:
             return None
-        masks = [
-            _broadcast(one, x) for one, x in zip(mask, inputs, strict=True)
-        ]
-        return ops.all(ops.concatenate(masks, axis=self.axis), axis=-1)
+        return JoinedMasks(self.axis, there)(list(inputs), [mask[n] for n in there])
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class JoinedMasks(keras.Operation):  # type: ignore[misc]
+    """The mask of a concatenation.
+
+    It is one operation, for Keras gives operations names of its own, such as "concatenate", and a
+    layer may be called so.
+
+    Args:
+        axis: That of the concatenation.
+        masked: Which of the inputs have a mask.
+        name: Its name.
+    """
+
+    def __init__(self, axis: int, masked: list[int], *, name: str | None = None) -> None:
+        super().__init__(name=name)
+        self.axis, self.masked = axis, masked
+
+    def call(self, inputs: list[Any], masks: list[Any]) -> Any:
+        """(batch, steps): where every input counts."""
+        given = dict(zip(self.masked, masks, strict=True))
+        whole = [_broadcast(given.get(n), x) for n, x in enumerate(inputs)]
+        return ops.all(ops.concatenate(whole, axis=self.axis), axis=-1)
+
+    def compute_output_spec(self, inputs: list[Any], masks: list[Any]) -> Any:
+        """That of a mask, longer where the concatenation is along the steps."""
+        del masks
+        shape = list(inputs[0].shape)
+        sizes = [x.shape[self.axis] for x in inputs]
+        shape[self.axis] = None if None in sizes else sum(sizes)
+        return keras.KerasTensor(tuple(shape[:-1]), dtype="bool")
 
 
 def _broadcast(mask: Any, x: Any) -> Any:

@@ -18,21 +18,145 @@ from mlflow_tfconv.runtimes.layers_of_old.activations import PACKAGE
 _MODULES = ("math", "nn", "linalg", "image", "bitwise", "signal", "strings", "sets", "ragged",
             "sparse", "dtypes", "sort", "special")  # fmt: skip
 _FUNCTIONS = frozenset(
-    """abs acos acosh add add_n argmax argmin argsort asin asinh atan atan2 atanh batch_to_space
-    bitcast boolean_mask broadcast_dynamic_shape broadcast_static_shape broadcast_to cast clip_by_norm
-    clip_by_value complex concat constant convert_to_tensor cos cosh cumsum divide dynamic_partition
-    dynamic_stitch edit_distance einsum ensure_shape equal exp expand_dims extract_volume_patches eye
-    fill fingerprint floor foldl gather gather_nd greater greater_equal histogram_fixed_width identity
-    identity_n is_tensor less less_equal linspace logical_and logical_not logical_or matmul
-    matrix_square_root maximum meshgrid minimum multiply negative no_op norm not_equal one_hot ones
-    ones_like pad parallel_stack pow range rank realdiv repeat required_space_to_batch_paddings reshape
-    reduce_all reduce_any reduce_logsumexp reduce_max reduce_mean reduce_min reduce_prod reduce_sum
-    reverse reverse_sequence roll round saturate_cast scalar_mul scatter_nd searchsorted sequence_mask
-    shape shape_n sigmoid sign sin sinh size slice sort space_to_batch space_to_batch_nd split sqrt
-    square squeeze stack stop_gradient strided_slice subtract tan tanh tensordot
-    tensor_scatter_nd_add tensor_scatter_nd_max tensor_scatter_nd_min tensor_scatter_nd_sub
-    tensor_scatter_nd_update tile transpose truediv truncatediv truncatemod unique
-    unique_with_counts unravel_index unstack vectorized_map where zeros zeros_like""".split()
+    [
+        "abs",
+        "acos",
+        "acosh",
+        "add",
+        "add_n",
+        "argmax",
+        "argmin",
+        "argsort",
+        "asin",
+        "asinh",
+        "atan",
+        "atan2",
+        "atanh",
+        "batch_to_space",
+        "bitcast",
+        "boolean_mask",
+        "broadcast_dynamic_shape",
+        "broadcast_static_shape",
+        "broadcast_to",
+        "cast",
+        "clip_by_norm",
+        "clip_by_value",
+        "complex",
+        "concat",
+        "constant",
+        "convert_to_tensor",
+        "cos",
+        "cosh",
+        "cumsum",
+        "divide",
+        "dynamic_partition",
+        "dynamic_stitch",
+        "edit_distance",
+        "einsum",
+        "ensure_shape",
+        "equal",
+        "exp",
+        "expand_dims",
+        "extract_volume_patches",
+        "eye",
+        "fill",
+        "fingerprint",
+        "floor",
+        "foldl",
+        "gather",
+        "gather_nd",
+        "greater",
+        "greater_equal",
+        "histogram_fixed_width",
+        "identity",
+        "identity_n",
+        "is_tensor",
+        "less",
+        "less_equal",
+        "linspace",
+        "logical_and",
+        "logical_not",
+        "logical_or",
+        "matmul",
+        "matrix_square_root",
+        "maximum",
+        "meshgrid",
+        "minimum",
+        "multiply",
+        "negative",
+        "no_op",
+        "norm",
+        "not_equal",
+        "one_hot",
+        "ones",
+        "ones_like",
+        "pad",
+        "parallel_stack",
+        "pow",
+        "range",
+        "rank",
+        "realdiv",
+        "repeat",
+        "required_space_to_batch_paddings",
+        "reshape",
+        "reduce_all",
+        "reduce_any",
+        "reduce_logsumexp",
+        "reduce_max",
+        "reduce_mean",
+        "reduce_min",
+        "reduce_prod",
+        "reduce_sum",
+        "reverse",
+        "reverse_sequence",
+        "roll",
+        "round",
+        "saturate_cast",
+        "scalar_mul",
+        "scatter_nd",
+        "searchsorted",
+        "sequence_mask",
+        "shape",
+        "shape_n",
+        "sigmoid",
+        "sign",
+        "sin",
+        "sinh",
+        "size",
+        "slice",
+        "sort",
+        "space_to_batch",
+        "space_to_batch_nd",
+        "split",
+        "sqrt",
+        "square",
+        "squeeze",
+        "stack",
+        "stop_gradient",
+        "strided_slice",
+        "subtract",
+        "tan",
+        "tanh",
+        "tensordot",
+        "tensor_scatter_nd_add",
+        "tensor_scatter_nd_max",
+        "tensor_scatter_nd_min",
+        "tensor_scatter_nd_sub",
+        "tensor_scatter_nd_update",
+        "tile",
+        "transpose",
+        "truediv",
+        "truncatediv",
+        "truncatemod",
+        "unique",
+        "unique_with_counts",
+        "unravel_index",
+        "unstack",
+        "vectorized_map",
+        "where",
+        "zeros",
+        "zeros_like",
+    ]
 )
 _REFUSED_PARTS = ("decode", "encode", "read", "write", "file", "py_func", "map_fn", "load")
 
@@ -53,6 +177,13 @@ def known_function(name: str) -> Any:
     return found if callable(found) and not isinstance(found, type) else None
 
 
+def _special(value: dict[str, Any], put_in: Any) -> Any:
+    """What JSON has no word for."""
+    if value["class_name"] == "__ellipsis__":
+        return Ellipsis
+    return [put_in(item) for item in value.get("items") or []]  # a tuple or a shape
+
+
 def _item(tensor: Any, slice_spec: Any) -> Any:
     return tensor[_slices(slice_spec)]
 
@@ -63,11 +194,11 @@ def _slices(spec: Any) -> Any:
         return slice(spec.get("start"), spec.get("stop"), spec.get("step"))
     if isinstance(spec, list | tuple):
         return tuple(_slices(one) for one in spec)
-    return Ellipsis if spec in ("...", "Ellipsis") else spec
+    return spec
 
 
 def _turned(function: Any) -> Any:
-    return lambda x, y, name=None: function(y, x)
+    return lambda x, y: function(y, x)
 
 
 _OPERATORS = {
@@ -97,26 +228,58 @@ class TensorFlowFunction(keras.layers.Layer):  # type: ignore[misc]
 
     Args:
         function: Its name, such as "math.add"; `known_function` must know it.
+        given: What it is called with, as JSON has it: `[first, {name: value}]`, where
+            `{"tensor": n}` stands for the n-th tensor that the layer takes.
         arguments: Those of every layer.
     """
 
-    def __init__(self, function: str, **arguments: Any) -> None:
+    def __init__(self, function: str, given: Any = None, **arguments: Any) -> None:
         super().__init__(autocast=False, **arguments)
-        self.function = function
+        self.function, self.given = function, given
         self._compute = known_function(function)
         if self._compute is None:
             raise ValueError(f"{function} is no function that can be called by its name.")
 
-    def call(self, *args: Any, **kwargs: Any) -> Any:
-        """What the function gives."""
-        dtype = kwargs.get("dtype")
-        if isinstance(dtype, str):
-            kwargs["dtype"] = tf.as_dtype(dtype)
-        return self._compute(*args, **kwargs)
+    def called_with(self, first: Any, keywords: Any) -> Any:
+        """What the layer gives for these; from then on it is called so."""
+        tensors: list[Any] = []
+
+        def kept(value: Any) -> Any:
+            if isinstance(value, keras.KerasTensor):
+                tensors.append(value)
+                return {"tensor": len(tensors) - 1}
+            if isinstance(value, list | tuple):
+                return [kept(item) for item in value]
+            if isinstance(value, dict):
+                return {key: kept(item) for key, item in value.items()}
+            return value
+
+        self.given = [kept(first), kept(keywords)]
+        return self(tensors)
+
+    def call(self, tensors: Any) -> Any:
+        """What the function gives for the tensors, and for what it was called with besides."""
+
+        def put_in(value: Any) -> Any:
+            if isinstance(value, list | tuple):
+                return [put_in(item) for item in value]
+            if isinstance(value, dict) and set(value) == {"tensor"}:
+                return tensors[value["tensor"]]
+            if isinstance(value, dict) and "class_name" in value:
+                return _special(value, put_in)
+            if isinstance(value, dict):
+                return {key: put_in(item) for key, item in value.items()}
+            return value
+
+        first, keywords = put_in(self.given)
+        if isinstance(keywords.get("dtype"), str):
+            keywords["dtype"] = tf.as_dtype(keywords["dtype"])
+        return self._compute(first, **keywords)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments."""
-        return {**_base(super().get_config()), "function": self.function}
+        own = {"function": self.function, "given": self.given}
+        return {**_base(super().get_config()), **own}
 
 
 @keras.saving.register_keras_serializable(PACKAGE)

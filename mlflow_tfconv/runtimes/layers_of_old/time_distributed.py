@@ -39,6 +39,7 @@ class TimeDistributed(keras.layers.Wrapper):  # type: ignore[misc]
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """The mask of steps; one that goes into the steps counts those with anything in them."""
+        del inputs
         while mask is not None and len(mask.shape) > 2:
             mask = ops.any(mask, axis=-1)
         return mask

@@ -8,8 +8,8 @@ import keras
 
 from mlflow_tfconv.artifacts import Choice
 from mlflow_tfconv.errors import ConversionError
-from mlflow_tfconv.sources.keras.layer_config import LayerConfig
 from mlflow_tfconv.runtimes.layers_of_old import activations as of_old
+from mlflow_tfconv.sources.keras.layer_config import LayerConfig
 
 #: Those that always meant what they mean today.
 _SAME = (

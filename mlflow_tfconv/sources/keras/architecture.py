@@ -115,14 +115,14 @@ class _PlainLoader(yaml.SafeLoader):
     """PyYAML's safe loader; it also reads the tags that Python 2 and tuples left behind."""
 
 
-_PlainLoader.add_constructor(
-    "tag:yaml.org,2002:python/tuple", yaml.SafeLoader.construct_sequence
-)
-for _name in ("unicode", "str"):
-    _PlainLoader.add_constructor(
-        f"tag:yaml.org,2002:python/{_name}", yaml.SafeLoader.construct_scalar
-    )
-_PlainLoader.add_constructor("tag:yaml.org,2002:python/long", yaml.SafeLoader.construct_yaml_int)
+_PLAIN: dict[str, Any] = {
+    "tuple": yaml.SafeLoader.construct_sequence,
+    "unicode": yaml.SafeLoader.construct_scalar,
+    "str": yaml.SafeLoader.construct_scalar,
+    "long": yaml.SafeLoader.construct_yaml_int,
+}
+for _tag, _made in _PLAIN.items():
+    _PlainLoader.add_constructor(f"tag:yaml.org,2002:python/{_tag}", _made)
 
 
 def _line(error: yaml.MarkedYAMLError) -> str:

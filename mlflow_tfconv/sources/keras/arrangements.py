@@ -110,7 +110,7 @@ def _names_agree(leaf: Translated, layout: WeightLayout, arrays: Sequence[Stored
 
 
 def _kind(name: str) -> str:
-    """ "conv1_W", "bn_running_std", "kernel_1": the kind alone."""
+    """The kind alone of "conv1_W", "bn_running_std" or "kernel"."""
     name = name.lower()
     if name in _KNOWN or name in _KINDS:
         return _KINDS.get(name, name)

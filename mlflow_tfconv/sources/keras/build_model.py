@@ -76,9 +76,7 @@ def build_model(
     return BuiltModel(translated=translated, around=around)
 
 
-def _translate(
-    written: dict[str, Any], around: Surroundings, *, whole: bool = False
-) -> Translated:
+def _translate(written: dict[str, Any], around: Surroundings, *, whole: bool = False) -> Translated:
     """A layer or a model; `whole` is the outermost."""
     if not isinstance(written, dict) or not isinstance(written.get("class_name"), str):
         raise _no_model(written)

@@ -100,7 +100,9 @@ def _backend_by_names(names: tuple[str, ...]) -> Choice:
     plain = [name for name in names if not re.match(r"param_\d+$", name)]
     theano = bool(plain) and not any(name.endswith(":0") for name in plain)
     if theano:
-        why = f"the names of its weights, such as {plain[0]!r}, don't end in ':0' as TensorFlow's do"
+        why = (
+            f"the names of its weights, such as {plain[0]!r}, don't end in ':0' as TensorFlow's do"
+        )
     elif plain:
         why = f"the names of its weights, such as {plain[0]!r}, end in ':0' as TensorFlow's do"
     else:

@@ -35,7 +35,9 @@ def gates_apart(
 
     def values(arrays: Sequence[Array]) -> Sequence[Array]:
         kinds = [[arrays[gate * len(one) + kind] for gate in order] for kind in range(len(one))]
-        joined = [[convert(a) if kind < 2 else a for a in group] for kind, group in enumerate(kinds)]
+        joined = [
+            [convert(a) if kind < 2 else a for a in group] for kind, group in enumerate(kinds)
+        ]
         return [np.concatenate(group, axis=-1) for group in joined]
 
     return WeightLayout(

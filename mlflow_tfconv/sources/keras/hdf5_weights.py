@@ -24,7 +24,7 @@ def hdf5_weights(path: Path, file: Any) -> tuple[StoredLayer, ...]:
     Raises:
         ConversionError: A layer or weight that the file lists is not in it.
     """
-    root = file["model_weights"] if "model_weights" in file else file
+    root = file.get("model_weights", file)
     if "nb_layers" in root.attrs:  # before Keras 1.0
         names = [f"layer_{n}" for n in range(int(root.attrs["nb_layers"]))]
     elif listed_in(root):

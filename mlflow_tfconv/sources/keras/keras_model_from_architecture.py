@@ -47,7 +47,7 @@ def keras_model_from_architecture(
             source_format="keras_json",
         )
     with opened_hdf5(weights) as file:
-        root = file["model_weights"] if "model_weights" in file else file
+        root = file.get("model_weights", file)
         if not listed_in(root) and "layers" in root:
             return reading_by_paths(said, file, weights, options, source_format="keras_json")
         stored = hdf5_weights(weights, file)
@@ -89,7 +89,9 @@ def _model_of_today(said: Architecture, path: Path, options: SourceOptions) -> A
         ) from error
 
 
-def weights_into(model: Any, weights: Path, options: SourceOptions = SourceOptions()) -> KerasReading:
+def weights_into(
+    model: Any, weights: Path, options: SourceOptions = SourceOptions()
+) -> KerasReading:
     """A live model that the user's function built, with the weights of an HDF5 file.
 
     Args:
@@ -109,7 +111,7 @@ def weights_into(model: Any, weights: Path, options: SourceOptions = SourceOptio
             fix="Build it with `keras`, not with tf_keras, and return it.",
         )
     with opened_hdf5(weights) as file:
-        if not listed_in(file["model_weights"] if "model_weights" in file else file):
+        if not listed_in(file.get("model_weights", file)):
             return _by_keras_itself(model, weights)
         stored = hdf5_weights(weights, file)
     translated = live_layers(model, flips=options.original_backend == "theano")

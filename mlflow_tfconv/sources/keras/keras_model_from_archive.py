@@ -19,6 +19,7 @@ from mlflow_tfconv.sources.keras.archive_weights import archive_weights
 from mlflow_tfconv.sources.keras.assign_weights import assign_pairs
 from mlflow_tfconv.sources.keras.build_model import build_model
 from mlflow_tfconv.sources.keras.dialect import Origin
+from mlflow_tfconv.sources.keras.file_in_errors import in_file
 from mlflow_tfconv.sources.keras.keras_model_from_h5 import keras3_reading
 from mlflow_tfconv.sources.keras.reading import KerasReading
 from mlflow_tfconv.sources.options import SourceOptions
@@ -36,9 +37,7 @@ def keras_model_from_archive(path: Path, options: SourceOptions = SourceOptions(
     if not version.startswith("2."):
         return keras3_reading(path, options, "keras")
     said = architecture(archive_config(path), path, "Its config.json")
-    said = Architecture(
-        config=said.config, origin=Origin(version=version, backend="tensorflow")
-    )
+    said = Architecture(config=said.config, origin=Origin(version=version, backend="tensorflow"))
     with tempfile.TemporaryDirectory(prefix="tfconv-") as folder:
         weights = _unpacked(path, Path(folder) / _WEIGHTS)
         with opened_hdf5(weights) as file:
@@ -47,9 +46,12 @@ def keras_model_from_archive(path: Path, options: SourceOptions = SourceOptions(
 
 def _unpacked(path: Path, place: Path) -> Path:
     try:
-        with zipfile.ZipFile(path) as archive, archive.open(_WEIGHTS) as source:
-            with place.open("wb") as target:
-                shutil.copyfileobj(source, target)
+        with (
+            zipfile.ZipFile(path) as archive,
+            archive.open(_WEIGHTS) as source,
+            place.open("wb") as target,
+        ):
+            shutil.copyfileobj(source, target)
     except (zipfile.BadZipFile, KeyError) as error:
         raise unreadable(path, str(error)) from error
     return place
@@ -70,7 +72,8 @@ def reading_by_paths(
     Raises:
         ConversionError: It can't be translated, or the weights don't fit.
     """
-    built = build_model(said.config, options, origin=said.origin)
+    with in_file(weights):
+        built = build_model(said.config, options, origin=said.origin)
     pairs = archive_weights(built.translated, file, weights)
     assign_pairs(built.translated, pairs, weights, built.around.warnings)
     return KerasReading(

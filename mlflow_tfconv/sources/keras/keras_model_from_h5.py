@@ -13,6 +13,7 @@ from mlflow_tfconv.sources.keras.assign_weights import assign_weights
 from mlflow_tfconv.sources.keras.attributes import text_attribute
 from mlflow_tfconv.sources.keras.build_model import build_model
 from mlflow_tfconv.sources.keras.dialect import Origin
+from mlflow_tfconv.sources.keras.file_in_errors import in_file
 from mlflow_tfconv.sources.keras.hdf5_weights import hdf5_weights
 from mlflow_tfconv.sources.keras.not_finite import not_finite
 from mlflow_tfconv.sources.keras.reading import KerasReading
@@ -76,7 +77,8 @@ def old_reading(
     shapes = {layer.name: tuple(array.shape for array in layer.arrays) for layer in stored}
     names = tuple(array.name for layer in stored for array in layer.arrays)
     origin = replace(said.origin, names=names)
-    built = build_model(said.config, options, origin=origin, stored=shapes)
+    with in_file(path):
+        built = build_model(said.config, options, origin=origin, stored=shapes)
     assign_weights(built.translated, stored, path, built.around.warnings)
     return KerasReading(
         model=built.model,

@@ -91,9 +91,7 @@ class _Chain:
         embeds = first is not None and first["class_name"] == "Embedding"
         if input_shape(config) is None:
             config = {**config, "build_input_shape": self._config.get("build_input_shape")}
-        tensor = input_tensor(
-            config, self._around, name=name, whole=self._whole, looked_up=embeds
-        )
+        tensor = input_tensor(config, self._around, name=name, whole=self._whole, looked_up=embeds)
         self.inputs, self.output = [tensor], tensor
 
     def _begin_with(self, first: dict[str, Any]) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 from keras import layers
 
+from mlflow_tfconv.runtimes.layers_of_old import advanced_activations as of_old
 from mlflow_tfconv.sources.keras.layer_config import LayerConfig
 from mlflow_tfconv.sources.keras.layers.plain import made, note_unknown
-from mlflow_tfconv.runtimes.layers_of_old import advanced_activations as of_old
 from mlflow_tfconv.sources.keras.translated import Translated
 
 

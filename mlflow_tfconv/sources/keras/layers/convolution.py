@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from keras import layers
 
+from mlflow_tfconv.runtimes.layers_of_old.convolution import Deconvolution2D
 from mlflow_tfconv.sources.keras.activations import activation
 from mlflow_tfconv.sources.keras.kernels import (
     flipped_in_space,
@@ -18,7 +19,7 @@ from mlflow_tfconv.sources.keras.kernels import (
 from mlflow_tfconv.sources.keras.layer_config import LayerConfig
 from mlflow_tfconv.sources.keras.layers.in_their_order import in_their_order
 from mlflow_tfconv.sources.keras.layers.plain import note_unknown
-from mlflow_tfconv.runtimes.layers_of_old.convolution import Deconvolution2D
+from mlflow_tfconv.sources.keras.layers.theano import half_padded, pads_otherwise
 from mlflow_tfconv.sources.keras.stored_layer import Array
 from mlflow_tfconv.sources.keras.translated import Translated, WeightLayout
 
@@ -123,8 +124,22 @@ def _made(
         )
     given = {name: value for name, value in layer.kept(names).items() if value is not None}
     given = {n: v[0] if isinstance(v, tuple) and len(v) == 1 else v for n, v in given.items()}
-    zeros = {f"{name}_initializer": "zeros" for name in kernels}
-    return in_their_order(today, layer, activation=activation(layer), **given, **zeros)
+    zeros: dict[str, Any] = {f"{name}_initializer": "zeros" for name in kernels}
+    dressed = half_padded(layer, spatial) if today not in _TURNED else None
+    if dressed is not None:
+        given["padding"] = "valid"
+    if today in _TURNED and layer.get("padding") == "same" and pads_otherwise(layer, spatial):
+        raise layer.refused(
+            "Theano pads a transposed convolution of this kernel size and stride otherwise",
+            "If the model was trained on TensorFlow: original_backend='tensorflow'.",
+        )
+    functions = {"activation": activation(layer)}
+    return in_their_order(today, layer, dressed=dressed, **functions, **given, **zeros)
+
+
+_TURNED = (
+    Deconvolution2D, layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose,
+)  # fmt: skip
 
 
 LAYERS: dict[str, Any] = {

@@ -6,10 +6,10 @@ from typing import Any
 
 from keras import layers
 
+from mlflow_tfconv.runtimes.layers_of_old.core import Highway, MaxoutDense
 from mlflow_tfconv.sources.keras.activations import activation
 from mlflow_tfconv.sources.keras.layer_config import LayerConfig
 from mlflow_tfconv.sources.keras.layers.plain import made, note_unknown, plain, zeros_for
-from mlflow_tfconv.runtimes.layers_of_old.core import Highway, MaxoutDense
 from mlflow_tfconv.sources.keras.translated import Translated
 
 

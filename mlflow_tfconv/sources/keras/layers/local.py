@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from mlflow_tfconv.runtimes.layers_of_old.local import LocallyConnected
 from mlflow_tfconv.sources.keras.activations import activation
 from mlflow_tfconv.sources.keras.layer_config import LayerConfig
 from mlflow_tfconv.sources.keras.layers.plain import made, note_unknown
-from mlflow_tfconv.runtimes.layers_of_old.local import LocallyConnected
 from mlflow_tfconv.sources.keras.translated import Translated
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from keras import layers
 
+from mlflow_tfconv.runtimes.layers_of_old import merge as of_old
+from mlflow_tfconv.runtimes.layers_of_old.given_function import GivenFunction
 from mlflow_tfconv.sources.keras.layer_config import LayerConfig
 from mlflow_tfconv.sources.keras.layers.lambdas import given_function
 from mlflow_tfconv.sources.keras.layers.plain import made, note_unknown
-from mlflow_tfconv.runtimes.layers_of_old import merge as of_old
-from mlflow_tfconv.runtimes.layers_of_old.given_function import GivenFunction
 from mlflow_tfconv.sources.keras.translated import Translated
 
 #: Class of Keras 2 to today's, and to the one that joins masks as it did.

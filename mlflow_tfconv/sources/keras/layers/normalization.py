@@ -6,12 +6,12 @@ from typing import Any
 
 from keras import layers
 
-from mlflow_tfconv.sources.keras.layer_config import LayerConfig
-from mlflow_tfconv.sources.keras.layers.plain import made, note_unknown, plain
 from mlflow_tfconv.runtimes.layers_of_old.normalization import (
     BatchStatisticsNormalization,
     SampleNormalization,
 )
+from mlflow_tfconv.sources.keras.layer_config import LayerConfig
+from mlflow_tfconv.sources.keras.layers.plain import made, note_unknown, plain
 from mlflow_tfconv.sources.keras.translated import Translated
 
 

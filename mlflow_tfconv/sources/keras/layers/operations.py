@@ -7,8 +7,6 @@ from typing import Any
 from google.protobuf import json_format
 from tensorflow.core.framework.node_def_pb2 import NodeDef
 
-from mlflow_tfconv.sources.keras.layer_config import LayerConfig
-from mlflow_tfconv.sources.keras.layers.plain import made
 from mlflow_tfconv.runtimes.layers_of_old.operations import (
     TensorFlowFunction,
     TensorFlowOperation,
@@ -16,6 +14,8 @@ from mlflow_tfconv.runtimes.layers_of_old.operations import (
     known_function,
     node_from_text,
 )
+from mlflow_tfconv.sources.keras.layer_config import LayerConfig
+from mlflow_tfconv.sources.keras.layers.plain import made
 from mlflow_tfconv.sources.keras.translated import Translated
 
 
@@ -27,16 +27,13 @@ def _function(layer: LayerConfig) -> Translated:
             "Put the function into a layer class of your own, or save the model as a SavedModel.",
         )
     translated = made(TensorFlowFunction, layer, function=name)
-    translated.call = _with_slices(translated.layer) if name.endswith("getitem") else None
+
+    def call(first: Any, **keywords: Any) -> Any:
+        keywords.pop("var", None)  # of a slice; nobody ever gave one
+        return translated.layer.called_with(first, keywords)
+
+    translated.call = call
     return translated
-
-
-def _with_slices(live: Any) -> Any:
-    def call(tensor: Any, slice_spec: Any = None, **kwargs: Any) -> Any:
-        kwargs.pop("var", None)
-        return live(tensor, slice_spec=slice_spec)
-
-    return call
 
 
 def _operation(layer: LayerConfig) -> Translated:

@@ -33,5 +33,5 @@ LAYERS: dict[str, Any] = {
         layers.SpatialDropout3D, "rate", "data_format", ignored=("noise_shape",)
     ),
     "ActivityRegularization": plain(layers.ActivityRegularization, "l1", "l2"),
-    **{name: _nothing for name in _AUGMENTATIONS},
+    **dict.fromkeys(_AUGMENTATIONS, _nothing),
 }

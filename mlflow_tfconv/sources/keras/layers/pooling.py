@@ -10,6 +10,7 @@ from keras import layers
 from mlflow_tfconv.sources.keras.layer_config import LayerConfig
 from mlflow_tfconv.sources.keras.layers.in_their_order import in_their_order
 from mlflow_tfconv.sources.keras.layers.plain import note_unknown
+from mlflow_tfconv.sources.keras.layers.theano import pools_otherwise, theano_pooling
 from mlflow_tfconv.sources.keras.translated import Translated
 
 
@@ -18,6 +19,8 @@ def _spatial(today: Any, *names: str) -> Callable[[LayerConfig], Translated]:
 
     def translate(layer: LayerConfig) -> Translated:
         note_unknown(layer, {*names, "data_format"})
+        if "pool_size" in names and pools_otherwise(layer):
+            return theano_pooling(today, layer)
         given = layer.kept(names)
         given = {n: v[0] if isinstance(v, tuple) and len(v) == 1 else v for n, v in given.items()}
         return in_their_order(today, layer, **given)
@@ -56,9 +59,8 @@ def _whole(today: Any, *, in_time: bool = False) -> Callable[[LayerConfig], Tran
             said = layer.arguments.get("data_format") or "channels_last"
             layer = layer.with_arguments(data_format=said)
         keeps = bool(layer.get("keepdims", False))
-        return in_their_order(
-            today, layer, output_axis=1 if keeps else None, **({"keepdims": True} if keeps else {})
-        )
+        given: dict[str, Any] = {"keepdims": True} if keeps else {}
+        return in_their_order(today, layer, output_axis=1 if keeps else None, **given)
 
     return translate
 

@@ -71,9 +71,7 @@ _TEXT = (
 
 LAYERS: dict[str, Any] = {
     "Normalization": _normalization,
-    "Resizing": plain(
-        layers.Resizing, "height", "width", "interpolation", "crop_to_aspect_ratio"
-    ),
+    "Resizing": plain(layers.Resizing, "height", "width", "interpolation", "crop_to_aspect_ratio"),
     "CenterCrop": plain(layers.CenterCrop, "height", "width"),
     "CategoryEncoding": plain(
         layers.CategoryEncoding, "num_tokens", "output_mode", renamed={"max_tokens": "num_tokens"}

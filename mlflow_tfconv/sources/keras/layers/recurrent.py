@@ -21,7 +21,7 @@ from mlflow_tfconv.sources.keras.translated import Translated, WeightLayout
 _RUN = ("return_sequences", "return_state", "go_backwards", "zero_output_for_mask")
 _SEEN = (*_RUN, "units", "use_bias", "activation", "recurrent_activation", "reset_after",
          "stateful", "time_major", "data_format")  # fmt: skip
-_ZEROS = {
+_ZEROS: dict[str, Any] = {
     "kernel_initializer": "zeros",
     "recurrent_initializer": "zeros",
     "bias_initializer": "zeros",
@@ -91,7 +91,8 @@ def _layouts(
         if not kind.written:
             return (plain,)
         if layer.around.dialect.first:
-            return (gates_apart(translated, kind.written, kind.order), plain)
+            together = layer.get("consume_less") == "gpu"
+            return (plain if together else gates_apart(translated, kind.written, kind.order),)
         resets_before = kind is _GRU and len(plain.shapes[-1]) == 1
         if len(plain.shapes) < 3 or resets_before:
             return (plain,)
@@ -159,7 +160,7 @@ def _convolutional(today: Any, spatial: int) -> Callable[[LayerConfig], Translat
     def translate(layer: LayerConfig) -> Translated:
         note_unknown(layer, {*_SEEN, *_CONVOLVED})
         note_states(layer)
-        given = {name: bool(layer.get(name)) for name in _RUN[:3] if layer.get(name)}
+        given: dict[str, Any] = {n: bool(layer.get(n)) for n in _RUN[:3] if layer.get(n)}
         if layer.channels_first and given.get("return_state"):
             raise layer.refused(
                 "it gives its states and has its channels first",

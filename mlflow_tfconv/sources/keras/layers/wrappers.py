@@ -6,11 +6,11 @@ from typing import Any
 
 from keras import layers
 
+from mlflow_tfconv.runtimes.layers_of_old.bidirectional import RepeatingBidirectional
+from mlflow_tfconv.runtimes.layers_of_old.time_distributed import TimeDistributed
 from mlflow_tfconv.sources.keras.layer_config import LayerConfig
 from mlflow_tfconv.sources.keras.layers.plain import made, note_unknown
 from mlflow_tfconv.sources.keras.layers.recurrent import called_with_states
-from mlflow_tfconv.runtimes.layers_of_old.bidirectional import RepeatingBidirectional
-from mlflow_tfconv.runtimes.layers_of_old.time_distributed import TimeDistributed
 from mlflow_tfconv.sources.keras.translated import Translated
 
 
