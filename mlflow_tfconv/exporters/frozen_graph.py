@@ -22,6 +22,7 @@ from mlflow_tfconv.errors import ConversionError
 from mlflow_tfconv.exporters.held_array import HeldArray, held_in_memory, identity_of
 from mlflow_tfconv.exporters.inlined_graph import inlined_graph
 from mlflow_tfconv.exporters.traced import Traced
+from mlflow_tfconv.exporters.unseen_changes import changes_a_variable, without_unseen_changes
 
 #: Of what is smaller, the values are constants of the graph, which the optimizer may compute with.
 LARGE_BYTES = 16 * 1024
@@ -114,7 +115,8 @@ class _Freezing(convert_to_constants._ConverterData):  # type: ignore[misc]
         self._traced = traced
         self._large_bytes = large_bytes
         self.held: dict[str, HeldArray] = {}
-        super().__init__(inlined_graph(traced.function))
+        outputs = [tensor.name for tensor in traced.function.outputs]
+        super().__init__(without_unseen_changes(inlined_graph(traced.function), outputs))
         self._build_tensor_data()
 
     def _build_tensor_data(self) -> None:
@@ -178,7 +180,7 @@ def _refuse_changes(graph_def: GraphDef) -> None:
     changes = [
         f"{node.name} ({node.op})"
         for node in chain(graph_def.node, *bodies)
-        if node.op.startswith(("Assign", "ResourceApply", "ResourceScatter", "ResourceStrided"))
+        if changes_a_variable(node)
     ]
     if changes:
         raise ConversionError(

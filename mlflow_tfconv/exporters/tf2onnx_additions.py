@@ -1,4 +1,4 @@
-"""What tf2onnx lacks: operations it has no handler for, order, and economy."""
+"""What tf2onnx lacks in order and economy."""
 
 from __future__ import annotations
 
@@ -6,29 +6,6 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
-
-import numpy as np
-
-
-def _erfc(graph: Any, node: Any, _name: str, _args: Any) -> None:
-    """erfc(x) = 1 - erf(x): the exact GELU of Keras."""
-    dtype = graph.get_dtype(node.output[0])
-    one = np.ones((), dtype=np.float64 if dtype == 11 else np.float32)
-    shape = graph.get_shape(node.output[0])
-    erf = graph.make_node("Erf", [node.input[0]], dtypes=[dtype], shapes=[shape])
-    graph.remove_node(node.name)
-    graph.make_node(
-        "Sub",
-        [graph.make_const(f"{node.name}_one", one).output[0], erf.output[0]],
-        outputs=[node.output[0]],
-        name=node.name,
-        dtypes=[dtype],
-        shapes=[shape],
-    )
-
-
-#: TensorFlow operation to its handler, as tf2onnx takes them.
-OPERATIONS: dict[str, tuple[Any, list[Any]]] = {"Erfc": (_erfc, [])}
 
 
 @contextmanager

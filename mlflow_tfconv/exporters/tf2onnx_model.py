@@ -26,7 +26,8 @@ from mlflow_tfconv.exporters.frozen_graph import (
 from mlflow_tfconv.exporters.held_array import HeldArray
 from mlflow_tfconv.exporters.held_tensors import HeldTensors, held_tensors_used
 from mlflow_tfconv.exporters.push_scales import push_scales
-from mlflow_tfconv.exporters.tf2onnx_additions import OPERATIONS, tf2onnx_adjusted
+from mlflow_tfconv.exporters.tf2onnx_additions import tf2onnx_adjusted
+from mlflow_tfconv.exporters.tf2onnx_handlers import OPERATIONS
 from mlflow_tfconv.exporters.traced import Traced
 from mlflow_tfconv.exporters.weight_results import weight_results
 from mlflow_tfconv.exporters.widen_bfloat16 import has_bfloat16, widen_bfloat16
