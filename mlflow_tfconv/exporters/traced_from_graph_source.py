@@ -12,10 +12,10 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.ops.resource_variable_ops import UninitializedVariable
 
-from mlflow_tfconv.artifacts import Choice
+from mlflow_tfconv.artifacts import TensorSpec
 from mlflow_tfconv.device import Device, apply_to_tensorflow
-from mlflow_tfconv.errors import ConversionError
 from mlflow_tfconv.exporters.quiet_tensorflow import quiet_tensorflow
+from mlflow_tfconv.exporters.tables_of_graph import tables_of_graph
 from mlflow_tfconv.exporters.trace_function import trace_function
 from mlflow_tfconv.exporters.traced import Traced
 from mlflow_tfconv.exporters.weights import MemoryWeights, StoredWeights
@@ -27,12 +27,12 @@ from mlflow_tfconv.sources.graph.graph_source import (
     StoredWeight,
     require_weights,
 )
-from mlflow_tfconv.sources.graph.graph_view import Graph, Node, Ref, type_attr
+from mlflow_tfconv.sources.graph.graph_view import Graph, Node
 from mlflow_tfconv.sources.graph.inference_graph import InferenceGraph, inference_graph
 from mlflow_tfconv.sources.graph.not_finite import not_finite_weights
 from mlflow_tfconv.sources.graph.plain_graph import placeholder
 from mlflow_tfconv.sources.graph.stored_averages import chosen_weights
-from mlflow_tfconv.sources.graph.table_nodes import table_names, with_assets
+from mlflow_tfconv.sources.graph.table_nodes import with_assets
 from mlflow_tfconv.sources.graph.tensor_types import message_of_shape
 from mlflow_tfconv.sources.options import SourceOptions
 
@@ -64,7 +64,7 @@ def traced_from_graph_source(
         function=made.function,
         module=made.module,
         inputs=inference.inputs,
-        outputs=inference.outputs,
+        outputs=_outputs(inference, made.function),
         open_reference=lambda: GraphRuntime(source, inference, device=device, trust=options.trust),
         weights=made.weights,
         parameters=made.parameters,
@@ -76,6 +76,17 @@ def traced_from_graph_source(
             *rewritten,
             *not_finite_weights(source, inference.variables),
         ),
+    )
+
+
+def _outputs(inference: InferenceGraph, function: Any) -> tuple[TensorSpec, ...]:
+    """The outputs, with ranks that only the traced function tells, such as behind a table."""
+    found = function.structured_outputs
+    return tuple(
+        replace(spec, shape=tuple(found[spec.name].shape.as_list()))
+        if spec.shape == (None,) and found[spec.name].shape.rank is not None
+        else spec
+        for spec in inference.outputs
     )
 
 
@@ -99,17 +110,20 @@ class _Made:
 def _made(source: GraphSource, inference: InferenceGraph, *, trust: bool) -> _Made:
     graph, constants = _without_large_constants(with_assets(inference.graph, source))
     stored = {name: source.weights[name] for name in inference.variables} | constants
-    graph = _with_placeholders(graph, stored)
+    tables = tables_of_graph(graph, source)
+    graph = _with_placeholders(graph, stored, tables)
     graph_def = graph_def_of_today(graph.message(), source.meta)
     if not trust:
         refuse_unsafe_nodes(graph_def, where=source.path)
     variables = {name: _variable(name, weight) for name, weight in stored.items()}
-    imported = _Imported(graph_def, variables, graph, inference)
+    imported = _Imported(graph_def, variables, tables, graph, inference)
     function = trace_function(
         imported.call, inference.inputs, unknown_rank=inference.open_rank, effects=False
     )
     module = tf.Module()
     module.weights = list(variables.values())
+    if tables:
+        module.tables = list(tables.values())
     readers = {id(variables[name].handle): weight.read for name, weight in stored.items()}
     return _Made(
         function,
@@ -135,12 +149,16 @@ def _without_large_constants(graph: Graph) -> tuple[Graph, dict[str, StoredWeigh
     return graph, found
 
 
-def _with_placeholders(graph: Graph, stored: Mapping[str, StoredWeight]) -> Graph:
-    """The graph with what is fed in place of variables and constants."""
-    changes: dict[str, Node | None] = {}
+def _with_placeholders(
+    graph: Graph, stored: Mapping[str, StoredWeight], tables: Mapping[str, Any]
+) -> Graph:
+    """The graph with what is fed in place of variables, constants and tables."""
+    resource = int(tf.resource.as_datatype_enum)
+    changes: dict[str, Node | None] = {
+        name: placeholder(name, resource, message_of_shape(())) for name in tables
+    }
     for name, weight in stored.items():
         if graph[name].op == "VarHandleOp":
-            resource = int(tf.resource.as_datatype_enum)
             changes[name] = placeholder(name, resource, message_of_shape(()))
         else:
             kind = int(tf.as_dtype(weight.dtype).as_datatype_enum)
@@ -160,6 +178,7 @@ class _Imported:
 
     graph_def: Any
     variables: Mapping[str, Any]
+    tables: Mapping[str, Any]
     graph: Graph
     inference: InferenceGraph
 
@@ -168,6 +187,8 @@ class _Imported:
         for name, variable in self.variables.items():
             resource = self.graph[name].attr["dtype"].type == tf.resource.as_datatype_enum
             fed[f"{name}:0"] = _captured(variable) if resource else variable.read_value()
+        captured = tf.compat.v1.get_default_graph().capture
+        fed |= {f"{name}:0": captured(table.resource_handle) for name, table in self.tables.items()}
         fetched = [str(item) for item in self.inference.fetched.values()]
         results = tf.graph_util.import_graph_def(
             self.graph_def, input_map=fed, return_elements=fetched, name=""
@@ -180,6 +201,3 @@ def _captured(variable: Any) -> Any:
     graph = tf.compat.v1.get_default_graph()
     graph.watch_variable(variable)  # or the function would not know whose handle it is
     return graph.capture(variable.handle)
-
-
-__all__ = ["Choice", "ConversionError", "Ref", "replace", "table_names", "type_attr"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Collection, Iterator
@@ -10,7 +11,7 @@ from typing import Any
 
 from google.protobuf import text_format
 from google.protobuf.message import DecodeError
-from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from mlflow_tfconv.errors import ConversionError
 from mlflow_tfconv.runtimes.graph_safety import UnsafeNode, UnsafeSearch, refuse
@@ -19,6 +20,7 @@ from mlflow_tfconv.runtimes.saved_object_graph import SavedObjectGraph
 #: Collections and signatures that name operations which loading a SavedModel of TensorFlow 1 runs.
 _INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
 _INIT_SIGNATURE = "__saved_model_init_op"
+_ASSETS_COLLECTION = "saved_model_assets"
 _LFS = b"version https://git-lfs"
 
 
@@ -174,7 +176,7 @@ def _has_variables(message: Any) -> bool:
 
 
 def _require_own_assets(meta_graph: Any, where: Path) -> None:
-    for asset in meta_graph.asset_file_def:
+    for asset in _assets(meta_graph):
         name = PurePosixPath(asset.filename.replace(os.sep, "/"))
         if name.is_absolute() or ".." in name.parts:
             raise ConversionError(
@@ -183,6 +185,16 @@ def _require_own_assets(meta_graph: Any, where: Path) -> None:
                 expected="files in the SavedModel's folder assets/",
                 fix="Export the model again, from a source that you trust.",
             )
+
+
+def _assets(meta_graph: Any) -> list[Any]:
+    """The model's own files (`AssetFileDef`); TensorFlow 1 keeps them in a collection."""
+    assets = list(meta_graph.asset_file_def)
+    if not assets and _ASSETS_COLLECTION in meta_graph.collection_def:
+        for value in meta_graph.collection_def[_ASSETS_COLLECTION].any_list.value:
+            with contextlib.suppress(DecodeError):  # not what the collection's name says
+                assets.append(meta_graph_pb2.AssetFileDef.FromString(value.value))
+    return assets
 
 
 def _unsafe_in_graph(meta_graph: Any, signatures: Collection[str] | None) -> Iterator[UnsafeNode]:
@@ -196,6 +208,6 @@ def _unsafe_in_graph(meta_graph: Any, signatures: Collection[str] | None) -> Ite
     collections = meta_graph.collection_def
     for name in _INIT_COLLECTIONS:
         roots += list(collections[name].node_list.value) if name in collections else []
-    assets = {asset.tensor_info.name.split(":")[0] for asset in meta_graph.asset_file_def}
+    assets = {asset.tensor_info.name.split(":")[0] for asset in _assets(meta_graph)}
     search = UnsafeSearch(meta_graph.graph_def.library)
     yield from search.in_graph(meta_graph.graph_def.node, roots=roots, assets=assets)

@@ -65,7 +65,7 @@ class GraphRuntime(Runtime):
         )
         if not self.is_original:
             self._rows = None
-        fillers = filling_nodes(Graph.of(source.graph_def), graph)
+        fillers = filling_nodes(with_assets(Graph.of(source.graph_def), source), graph)
         graph = graph.replaced({node.name: node for node in fillers})
         known = _flag_values(inference) if self.is_original else {}
         self._constant = {item: value for item, value in known.items() if item.node in graph}

@@ -60,7 +60,7 @@ def input_choice(
     others = [
         described(graph, point, shapes)
         for text in texts
-        for point in cut_points(graph, data, text, outputs, shapes)
+        for point in cut_points(graph, data, text, outputs)
     ]
     piped = any(graph[item.node].op in PIPELINES for item in inputs)
     reason = "what the input pipeline gives to inference" if piped else "what the outputs need"

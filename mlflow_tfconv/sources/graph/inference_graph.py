@@ -26,9 +26,9 @@ from mlflow_tfconv.sources.graph.inferred_outputs import Outputs, inferred_outpu
 from mlflow_tfconv.sources.graph.input_shapes import shape_from_consumers
 from mlflow_tfconv.sources.graph.kept_controls import inference_part
 from mlflow_tfconv.sources.graph.moving_statistics import with_moving_statistics
-from mlflow_tfconv.sources.graph.op_kinds import PLACEHOLDERS, VARIABLES
+from mlflow_tfconv.sources.graph.op_kinds import PLACEHOLDERS, RANDOM, VARIABLES
 from mlflow_tfconv.sources.graph.plain_graph import cut, placeholder, plain_graph
-from mlflow_tfconv.sources.graph.refusals import require_inference
+from mlflow_tfconv.sources.graph.refusals import require_inference, require_same_state
 from mlflow_tfconv.sources.graph.tensor_types import (
     Shape,
     declared_shape,
@@ -123,7 +123,9 @@ class _Cutting:
         needed = self.plain.ancestors(wanted, controls=True)
         flags = tuple(flag for flag in flags if flag.name in needed)
         self.choices += flag_choices(flags)
-        dropped = tuple(name for name in dropped if name in part)
+        computed = self.plain.ancestors(wanted)
+        dropped = tuple(name for name in dropped if name in computed)
+        require_same_state(graph, part)
         self._say_rewritten(averaged, dropped)
         return self._finished(part, outputs, flags, (*averaged, *dropped))
 
@@ -234,11 +236,15 @@ class _Cutting:
 
     def _without_inputs(self, graph: Graph, outputs: Mapping[str, Ref]) -> ConversionError:
         named = ", ".join(map(str, outputs.values()))
+        before = graph.ancestors(item.node for item in outputs.values())
+        drawn = [Ref(name) for name in graph.nodes if name in before and graph[name].op in RANDOM]
+        noise = ", ".join(described(graph, item) for item in drawn)
         return ConversionError(
             f"The outputs depend on no input: {named}.",
-            received=str(self.source.path),
+            received=f"{self.source.path}" + (f", with random numbers of {noise}" if noise else ""),
             expected="a placeholder, a queue or an iterator that gives examples",
-            fix="Name the tensor that takes an example with inputs=.",
+            fix="Name the tensor that takes an example with inputs="
+            + (f"{ {'noise': str(drawn[0])} }." if drawn else "."),
         )
 
     def _with_moving_statistics(
@@ -287,7 +293,9 @@ class _Cutting:
         part = self._shaped(part, fed)
         batch = with_open_batch(part, self._free(fed), tuple(outputs.values()))
         self._say_batch(batch)
-        self.warnings += require_inference(batch.graph, data_sets(batch.graph), batch.shapes)
+        self.warnings += require_inference(
+            batch.graph, data_sets(batch.graph), batch.shapes, self.cut_at
+        )
         return InferenceGraph(
             graph=batch.graph,
             inputs=tuple(_spec(batch.graph, name, fed[name], batch.shapes) for name in fed),

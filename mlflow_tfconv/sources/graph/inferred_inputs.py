@@ -9,7 +9,7 @@ import tensorflow as tf
 from mlflow_tfconv.sources.graph.data_sets import DataSets
 from mlflow_tfconv.sources.graph.graph_view import Graph, Ref
 from mlflow_tfconv.sources.graph.op_kinds import DECODERS, PIPELINES, PLACEHOLDERS
-from mlflow_tfconv.sources.graph.tensor_types import Shape, type_of
+from mlflow_tfconv.sources.graph.tensor_types import type_of
 
 _STRING = int(tf.string.as_datatype_enum)
 
@@ -66,9 +66,7 @@ def decoded(graph: Graph, text: Ref, needed: set[str]) -> tuple[Ref, ...]:
     return tuple(found) or (text,)
 
 
-def cut_points(
-    graph: Graph, data: DataSets, text: Ref, outputs: Sequence[Ref], shapes: dict[Ref, Shape]
-) -> tuple[Ref, ...]:
+def cut_points(graph: Graph, data: DataSets, text: Ref, outputs: Sequence[Ref]) -> tuple[Ref, ...]:
     """Where a graph that decodes a text can be cut instead: from the decoder to the first layer."""
     needed = graph.ancestors(item.node for item in outputs)
     first = decoded(graph, text, needed)

@@ -31,11 +31,96 @@ _LOSSES = frozenset(
 )
 #: Prepare a prediction for a loss or a metric, unless weights take part.
 _PREPARING = frozenset(
-    ["Abs", "Add", "AddN", "AddV2", "All", "Any", "ArgMax", "ArgMin", "BroadcastTo", "Cast", "ClipByValue", "ConcatV2", "Cumsum", "Div", "DivNoNan", "Equal", "Exp", "ExpandDims", "Expm1", "Fill", "Floor", "Greater", "GreaterEqual", "Identity", "Less", "LessEqual", "Log", "Log1p", "LogicalAnd", "LogicalNot", "LogicalOr", "Max", "Maximum", "Mean", "Min", "Minimum", "Mul", "Neg", "NotEqual", "OneHot", "OnesLike", "Pack", "Pow", "Prod", "RealDiv", "Reciprocal", "Reshape", "Round", "Rsqrt", "Select", "SelectV2", "Shape", "Sign", "Size", "Slice", "Softplus", "Sqrt", "Square", "SquaredDifference", "Squeeze", "StridedSlice", "Sub", "Sum", "Tile", "TopK", "TopKV2", "Transpose", "Xlogy", "Xdivy", "ZerosLike"]
+    [
+        "Abs",
+        "Add",
+        "AddN",
+        "AddV2",
+        "All",
+        "Any",
+        "ArgMax",
+        "ArgMin",
+        "BroadcastTo",
+        "Cast",
+        "ClipByValue",
+        "ConcatV2",
+        "Cumsum",
+        "Div",
+        "DivNoNan",
+        "Equal",
+        "Exp",
+        "ExpandDims",
+        "Expm1",
+        "Fill",
+        "Floor",
+        "Greater",
+        "GreaterEqual",
+        "Identity",
+        "Less",
+        "LessEqual",
+        "Log",
+        "Log1p",
+        "LogicalAnd",
+        "LogicalNot",
+        "LogicalOr",
+        "Max",
+        "Maximum",
+        "Mean",
+        "Min",
+        "Minimum",
+        "Mul",
+        "Neg",
+        "NotEqual",
+        "OneHot",
+        "OnesLike",
+        "Pack",
+        "Pow",
+        "Prod",
+        "RealDiv",
+        "Reciprocal",
+        "Reshape",
+        "Round",
+        "Rsqrt",
+        "Select",
+        "SelectV2",
+        "Shape",
+        "Sign",
+        "Size",
+        "Slice",
+        "Softplus",
+        "Sqrt",
+        "Square",
+        "SquaredDifference",
+        "Squeeze",
+        "StridedSlice",
+        "Sub",
+        "Sum",
+        "Tile",
+        "TopK",
+        "TopKV2",
+        "Transpose",
+        "Xlogy",
+        "Xdivy",
+        "ZerosLike",
+    ]
 )
 #: Ends of loops and branches; nobody asked for them.
 _LEFT_OVER = frozenset(
-    ["Enter", "Exit", "LoopCond", "Merge", "NextIteration", "Switch", "TensorArrayV3", "TensorArraySizeV3", "TensorArrayCloseV3", "TensorArrayScatterV3", "TensorArrayWriteV3", "TensorArraySplitV3", "TensorArrayGradV3"]
+    [
+        "Enter",
+        "Exit",
+        "LoopCond",
+        "Merge",
+        "NextIteration",
+        "Switch",
+        "TensorArrayV3",
+        "TensorArraySizeV3",
+        "TensorArrayCloseV3",
+        "TensorArrayScatterV3",
+        "TensorArrayWriteV3",
+        "TensorArraySplitV3",
+        "TensorArrayGradV3",
+    ]
 )
 #: Make predictions of scores, and tell less than these or the same in another form.
 _ACTIVATIONS = frozenset({"LogSoftmax", "Sigmoid", "Softmax"})
@@ -109,9 +194,9 @@ class _Search:
             consumers = self.graph.consumers[name]
             if name not in self.inner or not consumers or self._is_scalar(name):
                 continue
-            if all(is_effect(self.graph[n].op) or n in self.gone for n in consumers):
-                if not self._is_shown(name, consumers):
-                    self.gone.add(name)
+            unused = all(is_effect(self.graph[n].op) or n in self.gone for n in consumers)
+            if unused and not self._is_shown(name, consumers):
+                self.gone.add(name)
 
     def _is_shown(self, name: str, consumers: list[str]) -> bool:
         """Whether it is a prediction with a name of its own that only summaries show."""
@@ -181,6 +266,8 @@ class _Search:
         while node.op in _SAME_ROWS or (
             not changed and node.op in _ACTIVATIONS | _DECISIONS and node.inputs
         ):
+            if changed and says_logits(node):
+                break
             changed |= node.op in _ACTIVATIONS | _DECISIONS
             current = node.inputs[0]
             node = self.graph[current.node]
@@ -223,12 +310,17 @@ def _forward(graph: Graph, data: DataSets) -> set[str]:
     left_out: set[str] = set()
     for name in graph.order:
         node = graph[name]
-        if is_gradient(name) or is_effect(node.op) or node.op in SAMPLERS or any(_is_left_out(graph, data, item, left_out) for item in node.inputs):
+        if (
+            is_gradient(name)
+            or is_effect(node.op)
+            or node.op in SAMPLERS
+            or any(_is_left_out(data, item, left_out) for item in node.inputs)
+        ):
             left_out.add(name)
     return set(graph.nodes) - left_out
 
 
-def _is_left_out(graph: Graph, data: DataSets, item: Ref, left_out: set[str]) -> bool:
+def _is_left_out(data: DataSets, item: Ref, left_out: set[str]) -> bool:
     if item.node not in left_out:
         return False
     return data.has_data(item) or not is_gradient(item.node)

@@ -7,10 +7,57 @@ from mlflow_tfconv.sources.graph.known_values import known_values
 from mlflow_tfconv.sources.graph.tensor_types import Shape
 
 _IMAGES = frozenset(
-    ["AvgPool", "BatchToSpaceND", "Conv2D", "DepthToSpace", "DepthwiseConv2dNative", "Dilation2D", "FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3", "LRN", "MaxPool", "MaxPoolWithArgmax", "ResizeBicubic", "ResizeBilinear", "ResizeNearestNeighbor", "ResizeArea", "SpaceToDepth", "CropAndResize"]
+    [
+        "AvgPool",
+        "BatchToSpaceND",
+        "Conv2D",
+        "DepthToSpace",
+        "DepthwiseConv2dNative",
+        "Dilation2D",
+        "FusedBatchNorm",
+        "FusedBatchNormV2",
+        "FusedBatchNormV3",
+        "LRN",
+        "MaxPool",
+        "MaxPoolWithArgmax",
+        "ResizeBicubic",
+        "ResizeBilinear",
+        "ResizeNearestNeighbor",
+        "ResizeArea",
+        "SpaceToDepth",
+        "CropAndResize",
+    ]
 )
 _SAME_SHAPE = frozenset(
-    ["Abs", "Add", "AddV2", "Cast", "Div", "Elu", "Exp", "Identity", "LeakyRelu", "Log", "Maximum", "Minimum", "Mul", "Neg", "RealDiv", "Relu", "Relu6", "Rsqrt", "Selu", "Sigmoid", "Softplus", "Sqrt", "Square", "Sub", "Tanh", "Enter", "StopGradient"]
+    [
+        "Abs",
+        "Add",
+        "AddV2",
+        "Cast",
+        "Div",
+        "Elu",
+        "Exp",
+        "Identity",
+        "LeakyRelu",
+        "Log",
+        "Maximum",
+        "Minimum",
+        "Mul",
+        "Neg",
+        "RealDiv",
+        "Relu",
+        "Relu6",
+        "Rsqrt",
+        "Selu",
+        "Sigmoid",
+        "Softplus",
+        "Sqrt",
+        "Square",
+        "Sub",
+        "Tanh",
+        "Enter",
+        "StopGradient",
+    ]
 )
 
 

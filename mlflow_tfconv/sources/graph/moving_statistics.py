@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -86,7 +87,7 @@ def _fits(graph: Graph, average: Average, shapes: dict[Ref, Shape]) -> bool:
     kept, value = variable_shape(graph, average.variable), shapes.get(average.of[0])
     if kept is None or value is None or None in kept or None in value:
         return kept is None or value is None or len(kept) == len(value)
-    return np.prod([size or 0 for size in kept]) == np.prod([size or 0 for size in value])
+    return math.prod(size or 0 for size in kept) == math.prod(size or 0 for size in value)
 
 
 def _fused(graph: Graph, node: Node, mean: str, variance: str) -> dict[str, Node | None]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 from mlflow_tfconv.errors import ConversionError
+from mlflow_tfconv.sources.graph.averaging_updates import variable_of
 from mlflow_tfconv.sources.graph.data_sets import DataSets
 from mlflow_tfconv.sources.graph.graph_view import Graph, Node, Ref
 from mlflow_tfconv.sources.graph.known_values import known_values
@@ -18,13 +21,16 @@ _PYTHON = frozenset({"PyFunc", "PyFuncStateless", "EagerPyFunc"})
 _REDUCTIONS = frozenset({"Mean", "Sum", "Max", "Min", "Prod"})
 
 
-def require_inference(graph: Graph, data: DataSets, shapes: dict[Ref, Shape]) -> tuple[str, ...]:
+def require_inference(
+    graph: Graph, data: DataSets, shapes: dict[Ref, Shape], inputs: Mapping[str, Ref]
+) -> tuple[str, ...]:
     """Raises when outputs still depend on chance, on a state, or on their own batch's statistics.
 
     Args:
         graph: The part that is converted, nothing else.
         data: What its tensors depend on.
         shapes: Their shapes.
+        inputs: Name of an input to the tensor of the original graph that it stands for.
 
     Returns:
         Warnings about what depends on other examples of a batch on purpose.
@@ -42,10 +48,43 @@ def require_inference(graph: Graph, data: DataSets, shapes: dict[Ref, Shape]) ->
         if is_training_batch_norm(node.op, node.attr):
             raise _batch_statistics(node)
         if node.op in RANDOM:
-            raise _random(graph, node)
+            raise _random(graph, node, inputs)
         if node.op in PIPELINES:
             raise _pipeline(node)
     return _batch_warnings(graph, data, shapes)
+
+
+def require_same_state(whole: Graph, part: Graph) -> None:
+    """Raises when a variable is read only after it was changed.
+
+    Args:
+        whole: The graph with its control dependencies.
+        part: What is converted, without those on effects.
+
+    Raises:
+        ConversionError: Names the node that changes it.
+    """
+    for node in part:
+        if node.op not in ("ReadVariableOp", "Identity") or node.name not in whole:
+            continue
+        variable = variable_of(whole, Ref(node.name))
+        for update in _updates_before(whole, node.name) if variable else ():
+            if variable_of(whole, update.inputs[0]) == variable:
+                raise _stateful(update)
+
+
+def _updates_before(graph: Graph, name: str) -> Iterator[Node]:
+    """Updates that a node waits for, alone or in groups."""
+    stack, seen = list(graph[name].controls), set(graph[name].controls)
+    while stack:
+        node = graph.nodes.get(stack.pop())
+        if node is None:
+            continue
+        if is_update(node.op) and node.inputs:
+            yield node
+        elif node.op in ("NoOp", "Identity"):
+            stack.extend(item for item in node.controls if item not in seen)
+            seen.update(node.controls)
 
 
 def _batch_warnings(graph: Graph, data: DataSets, shapes: dict[Ref, Shape]) -> tuple[str, ...]:
@@ -99,15 +138,16 @@ def _batch_statistics(node: Node) -> ConversionError:
     )
 
 
-def _random(graph: Graph, node: Node) -> ConversionError:
+def _random(graph: Graph, node: Node, inputs: Mapping[str, Ref]) -> ConversionError:
     consumers = ", ".join(graph.consumers[node.name][:3])
+    known = {name: str(item) for name, item in inputs.items()}
     return ConversionError(
         f"Node {node.name} ({node.op}) draws random numbers, and the outputs depend on them.",
         received=f"operation {node.op}, node {node.name}, taken by {consumers or 'the outputs'}",
         expected="a graph for inference",
-        fix=f"If they are noise that the model takes, make them an input: inputs={{'noise': "
-        f"'{node.name}:0', ...}}. If this is training, save the graph of inference and name it "
-        "with architecture=.",
+        fix="If they are noise that the model takes, make them an input: "
+        f"inputs={ {**known, 'noise': f'{node.name}:0'} }. If this is training, save the graph of "
+        "inference and name it with architecture=.",
     )
 
 

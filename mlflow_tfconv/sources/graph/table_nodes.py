@@ -12,6 +12,12 @@ from mlflow_tfconv.sources.graph.graph_view import Graph, Node, Ref, ref
 from mlflow_tfconv.sources.graph.plain_graph import constant
 
 _TABLES = frozenset({"HashTable", "HashTableV2"})
+CHANGING_TABLES = frozenset(
+    {
+        *("MutableHashTable", "MutableHashTableV2", "MutableHashTableOfTensors"),
+        *("MutableHashTableOfTensorsV2", "MutableDenseHashTable", "MutableDenseHashTableV2"),
+    }
+)
 _FILLING = (
     "InitializeTable",
     "InitializeTableV2",

@@ -176,9 +176,7 @@ def _decides(graph: Graph, candidate: _Candidate, start: Evaluation) -> bool:
 
 
 def _tried(graph: Graph, data: DataSets, candidate: _Candidate) -> Flag | None:
-    costs = []
-    for value in candidate.values:
-        costs.append(_cost(graph, data, dict.fromkeys(candidate.tensors, value)))
+    costs = [_cost(graph, data, dict.fromkeys(candidate.tensors, v)) for v in candidate.values]
     least = min(costs)
     best = [v for v, cost in zip(candidate.values, costs, strict=True) if cost == least]
     if len(best) < len(candidate.values):
@@ -188,9 +186,9 @@ def _tried(graph: Graph, data: DataSets, candidate: _Candidate) -> Flag | None:
     if candidate.kind == "constant":
         return None
     if candidate.values[0].dtype == bool:
-        for pattern, value in ((_INFERENCE, True), (_TRAINING, False)):
+        for pattern, answer in ((_INFERENCE, True), (_TRAINING, False)):
             if pattern.search(candidate.name):
-                return _flag(candidate, np.asarray(value), "as its name says")
+                return _flag(candidate, np.asarray(answer), "as its name says")
     return None
 
 
