@@ -77,6 +77,7 @@ class Conversion:
             onnx_inputs=rest.onnx_inputs,
             onnx_outputs=rest.onnx_outputs,
             choices=(*live.written.choices, *rest.choices),
+            warnings=(*live.written.warnings, *rest.warnings),
         )
 
     def _call(self, function: str, request: Request) -> Any:

@@ -52,7 +52,7 @@ def write_exports(request: Request, voice: Voice) -> dict[str, Any]:
     traced = model.traced
     if "saved_model" in request.config.formats:
         _write_saved_model(traced, request, phases)
-    part = _write_onnx(traced, request, phases)
+    part, of_onnx = _write_onnx(traced, request, phases)
     keras, warnings = _write_keras(source, request)
     phases.begin(COMPARING)
     _answer(model, part, request, phases)
@@ -64,7 +64,7 @@ def write_exports(request: Request, voice: Voice) -> dict[str, Any]:
         "choices": (*traced.choices, *(part.choices if part else ())),
         **of_samples(
             None if request.samples is None else request.samples.named,
-            (*traced.warnings, *warnings),
+            (*traced.warnings, *of_onnx, *warnings),
         ),
         **_part_facts(part),
     }
@@ -81,7 +81,8 @@ def write_rest(request: Request, voice: Voice) -> dict[str, Any]:
         # Our own, from a model that the caller trusts.
         options = SourceOptions(trust=True)
         traced = traced_from_source(request.source, options=options, device=request.device)
-        part = _write_onnx(traced, request, phases)
+        part, warnings = _write_onnx(traced, request, phases)
+        facts |= {"warnings": warnings}
         if part is not None and part.translate is not None:
             answers, of_part = answers_for("", request.work), part_answers_in(request.work)
             for batch, answer in answers:
@@ -130,18 +131,25 @@ def _write_saved_model(traced: Traced, request: Request, phases: Phases) -> None
     saved_model_from_traced(stored, exports_in(request.work) / FILES["saved_model"])
 
 
-def _write_onnx(traced: Traced, request: Request, phases: Phases) -> OnnxPart | None:
+def _write_onnx(
+    traced: Traced, request: Request, phases: Phases
+) -> tuple[OnnxPart | None, tuple[str, ...]]:
+    """Writes it if it is asked for.
+
+    Returns:
+        What of the model it is, and what is to be said of it.
+    """
     if "onnx" not in request.config.formats:
-        return None
+        return None, ()
     phases.begin(ONNX)
     from mlflow_tfconv.exporters.numeric_part import onnx_part
     from mlflow_tfconv.exporters.onnx_from_traced import onnx_from_traced  # takes tf2onnx along
 
     part = onnx_part(traced)
     path = exports_in(request.work) / FILES["onnx"]
-    onnx_from_traced(part.traced, path, opset=request.config.written_opset)
+    warnings = onnx_from_traced(part.traced, path, opset=request.config.written_opset)
     onnx_in_precision(path, request.config)
-    return part
+    return part, warnings
 
 
 def _write_keras(traced: Traced, request: Request) -> tuple[bool, tuple[str, ...]]:
