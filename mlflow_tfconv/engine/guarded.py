@@ -70,7 +70,8 @@ class Guard:
             nine tenths of what is free when it starts.
         error: What is raised when a process crashes or goes beyond its limits.
         emit: Takes the events of the process.
-        environ: Added to the environment of a fresh process.
+        environ: Set in the environment of a fresh process.
+        defaults: The same, where the user has not set it.
     """
 
     what: str
@@ -79,6 +80,7 @@ class Guard:
     error: type[errors.TfconvError] = errors.ConversionError
     emit: Emit = ignore
     environ: dict[str, str] = field(default_factory=dict)
+    defaults: dict[str, str] = field(default_factory=dict)
 
     def call(self, target: str, argument: bytes, *, scratch: Path | None = None) -> Any:
         """What `module:function` gives for an argument and a `Voice`.
@@ -150,7 +152,13 @@ def _fresh(guard: Guard, request: BinaryIO, log: BinaryIO, events: int) -> Start
         stdout=log,
         stderr=log,
         start_new_session=True,
-        env={**DEFAULTS, **os.environ, **guard.environ, "PYTHONFAULTHANDLER": "1"},
+        env={
+            **DEFAULTS,
+            **guard.defaults,
+            **os.environ,
+            **guard.environ,
+            "PYTHONFAULTHANDLER": "1",
+        },
     )
 
 

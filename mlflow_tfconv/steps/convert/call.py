@@ -24,6 +24,9 @@ from mlflow_tfconv.steps.convert.workplace import LIVE_MODEL
 _PARTS = {"atol": "absolute", "rtol": "relative"}
 #: A model that is converted on the CPU must not take a GPU's memory meanwhile.
 _ENVIRON = {"CUDA_VISIBLE_DEVICES": "-1"}
+#: With oneDNN TensorFlow's allocator keeps all that it ever had: with large weights some 400 MB
+#: more at the same speed, and the source must be gone before its export is loaded.
+_DEFAULTS = {"TF_ENABLE_ONEDNN_OPTS": "0"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +82,7 @@ class Call:
             memory_mb=request.config.memory_limit_mb,
             emit=self.emit or ignore,
             environ=_ENVIRON,
+            defaults=_DEFAULTS,
         )
 
 
