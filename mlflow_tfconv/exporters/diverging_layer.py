@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ def diverging_layer(
     batch: Mapping[str, np.ndarray[Any, Any]],
     *,
     tolerance: Tolerance,
+    layers: Sequence[str] = (),
     device: Device = Device(),
 ) -> str | None:
     """The first layer or tensor of the model whose values the export does not have, in words.
@@ -34,6 +35,7 @@ def diverging_layer(
         path: The SavedModel or ONNX file.
         batch: Inputs on which the outputs differ.
         tolerance: What is allowed.
+        layers: Names of the model's layers, when it has no live Keras model that tells them.
         device: Where the export computes.
 
     Returns:
@@ -54,5 +56,5 @@ def diverging_layer(
             export,
             batch,
             tolerance=tolerance,
-            layers=layer_names(traced.model),
+            layers=layers or layer_names(traced.model),
         )

@@ -44,7 +44,7 @@ class Comparison:
         self.problem = _structure_problem(expected, received)
         if self.problem is not None:
             return False
-        self.examples += max((len(array) for array in batch.values() if array.ndim), default=1)
+        self.examples += _examples(batch, expected)
         exceeded = 0
         for name, array in expected.items():
             differences = self.outputs.setdefault(name, OutputDifferences(self.tolerance))
@@ -99,6 +99,15 @@ class Comparison:
             f"output {name!r} differs by up to {self.outputs[name].largest_error:.3g} "
             f"({self.outputs[name].exceeded:,} values beyond {self.tolerance})"
         )
+
+
+def _examples(batch: Batch, answer: Batch) -> int:
+    """How many there are: what is longer than that has no batch, such as an image alone."""
+    lengths = [
+        max((len(array) for array in arrays.values() if np.ndim(array)), default=1)
+        for arrays in (batch, answer)
+    ]
+    return min(lengths)
 
 
 def _inputs_problem(batch: Batch, candidate: Runtime) -> str | None:

@@ -119,7 +119,7 @@ class _Search:
     def _difference(self, tensor: str, right: Array, given: Array) -> _Difference | None:
         """The smallest difference over the orders of axes that an export may have."""
         given = _doubles(given)
-        errors = [_largest(given - r) for r in _layouts(right, given.shape)]
+        errors = [float(_errors(r, given).max(initial=0.0)) for r in _layouts(right, given.shape)]
         largest = _largest(right)
         error = min(errors)
         if error <= self._tolerance.absolute + self._tolerance.relative * largest:
@@ -132,8 +132,10 @@ class _Search:
         for name, tensor in self._outputs.items():
             left, other = _doubles(right[name]), _doubles(given[name])
             allowed = self._tolerance.absolute + self._tolerance.relative * np.abs(left)
-            if left.shape != other.shape or not (_sizes(other - left) <= allowed).all():
-                error = _largest(other - left) if left.shape == other.shape else float("inf")
+            fits = left.shape == other.shape
+            errors = _errors(left, other) if fits else np.full((), np.inf)
+            if not fits or not (errors <= np.where(np.isfinite(left), allowed, 0.0)).all():
+                error = float(errors.max(initial=0.0))
                 self._differing[tensor] = _Difference(tensor, error, _largest(left))
                 found.append(tensor)
         return found
@@ -157,8 +159,8 @@ class _Search:
         for name, array in right.items():
             if array.shape != given[name].shape or array.shape[:1] != errors.shape:
                 return batch
-            rows = np.abs(_doubles(array) - _doubles(given[name])).reshape(len(errors), -1)
-            errors = np.maximum(errors, np.nan_to_num(rows.max(axis=1, initial=0), nan=np.inf))
+            rows = _errors(_doubles(array), _doubles(given[name])).reshape(len(errors), -1)
+            errors = np.maximum(errors, rows.max(axis=1, initial=0.0))
         worst = int(errors.argmax())
         alone = {name: array[worst : worst + 1] for name, array in batch.items()}
         try:
@@ -180,13 +182,18 @@ def _doubles(array: Array) -> Array:
     return array.astype(np.float64)
 
 
-def _sizes(array: Array) -> Array:
-    """Magnitudes; NaN counts as infinite."""
-    return np.nan_to_num(np.abs(_doubles(array)), nan=np.inf, posinf=np.inf)
+def _errors(right: Array, given: Array) -> Array:
+    """Absolute differences; none between two that are NaN, or the same infinity."""
+    same = (right == given) | (np.isnan(right) & np.isnan(given))
+    with np.errstate(invalid="ignore"):
+        errors = np.where(same, 0.0, np.abs(given - right))
+    return np.nan_to_num(errors, nan=np.inf, posinf=np.inf)
 
 
 def _largest(array: Array) -> float:
-    return float(_sizes(array).max(initial=0.0))
+    """The largest magnitude of what is finite."""
+    values = _doubles(array)
+    return float(np.abs(values).max(initial=0.0, where=np.isfinite(values)))
 
 
 def _spread(tensors: Sequence[str]) -> list[str]:

@@ -115,6 +115,14 @@ def test_loops_and_branches_of_tensorflow_1_are_gone_around(tmp_path: Path) -> N
     assert "late" in str(found)
 
 
+def test_the_same_nan_is_no_difference(tmp_path: Path) -> None:
+    inputs: Any = {"x": ("float32", (None, 2))}
+    traced = traced_formula(lambda t: {"y": tf.math.log(t["x"]) + 1.0}, inputs)
+    onnx_from_traced(traced, tmp_path / "m.onnx", opset=17)
+    batch = {"x": np.array([[-1, 0], [1, 2]], np.float32)}
+    assert diverging_layer(traced, tmp_path / "m.onnx", batch, tolerance=Tolerance()) is None
+
+
 def test_parity_of_two_models_names_the_layer_too(tmp_path: Path) -> None:
     model = network()
     onnx_from_traced(traced_network(model), tmp_path / "m.onnx", opset=17)

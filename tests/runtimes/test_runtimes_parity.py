@@ -151,3 +151,14 @@ def test_rows_say_each_output_of_each_format() -> None:
     assert rows[1][-1].startswith("disagrees: output 'y' differs by up to 4")
     broken = parity_rows({"onnx": verdict(lambda x: x[99])})
     assert "can't be run" in broken[0][-1]
+
+
+def test_an_image_without_a_batch_is_one_example() -> None:
+    class Image(Formula):
+        def predict(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+            return {"y": batch["x"].mean(axis=(0, 1))[None]}
+
+    comparison = Comparison()
+    image = {"x": np.ones((40, 56, 3), np.float32)}
+    assert comparison.add(image, Image(None).predict(image), Image(None))
+    assert comparison.examples == 1

@@ -113,7 +113,7 @@ class Conversion:
 
     def _with_divergence(self, name: str, report: ParityReport, request: Request) -> ParityReport:
         """The report with where the export begins to differ, if that can be told."""
-        if not report.examples:
+        if not _differs(report):
             return report
         try:
             first = self._call("worker:diverging", replace(request, export=name))
@@ -163,6 +163,16 @@ def disagreement(name: str, report: ParityReport, warnings: Sequence[str] = ()) 
             "have to get a shape (`shapes`).",
             report=report,
         )
+    if not _differs(report):
+        return ParityError(
+            f"The source gives nothing that the {name} could be compared with: {report.problem}.",
+            received=f"{report.reference} on {report.examples} examples "
+            f"({report.samples}){noticed}",
+            expected="numbers",
+            fix="Look for weights that are NaN or infinite: training may have diverged. If they "
+            "are good, give `samples` like those the model was trained on.",
+            report=report,
+        )
     first = f", first at {report.first_divergence}" if report.first_divergence else ""
     return ParityError(
         f"The {name} that was written disagrees with its source: {report.problem}{first}.",
@@ -174,3 +184,8 @@ def disagreement(name: str, report: ParityReport, warnings: Sequence[str] = ()) 
         "or has a state, or try another `opset`.",
         report=report,
     )
+
+
+def _differs(report: ParityReport) -> bool:
+    """Whether there are values that differ: else it could not be compared at all."""
+    return any(output.exceeded for output in report.outputs.values())

@@ -14,6 +14,7 @@ from mlflow_tfconv.exporters.saved_model_from_traced import saved_model_from_tra
 from mlflow_tfconv.exporters.traced import Traced
 from mlflow_tfconv.exporters.traced_from_source import traced_from_source
 from mlflow_tfconv.runtimes.batches_of import batches_of
+from mlflow_tfconv.runtimes.layer_names import layer_names
 from mlflow_tfconv.steps.convert.changes import changed, saved_in_precision
 from mlflow_tfconv.steps.convert.kept_answers import keep_answers, of_samples
 from mlflow_tfconv.steps.convert.options import source_options
@@ -58,7 +59,9 @@ def live_source(model: Any, request: Request, samples: Any, emit: Emit) -> LiveS
     with traced.open_reference() as reference:
         keep_answers(reference, _batches(samples, traced), request.work)
     return LiveSource(
-        request=replace(request, source=saved_model, prepared=True, samples=None),
+        request=replace(
+            request, source=saved_model, prepared=True, samples=None, layers=layer_names(model)
+        ),
         written=Written(
             inputs=traced.inputs,
             outputs=traced.outputs,

@@ -64,6 +64,7 @@ class Request:
         export: The format that is looked closer at, when one was found to differ.
         prepared: Whether the SavedModel and the source's answers are in `work` already: those of a
             live model, which only its own process has.
+        layers: Names of a live model's layers.
     """
 
     source: Path
@@ -75,6 +76,7 @@ class Request:
     work: Path = Path()
     export: str = ""
     prepared: bool = False
+    layers: tuple[str, ...] = ()
 
 
 def pickled(request: Request) -> bytes:

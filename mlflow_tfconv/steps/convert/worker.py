@@ -110,7 +110,14 @@ def diverging(request: Request, voice: Voice) -> str | None:
     for batch, _ in answers_for(request.export, request.work):
         phases.batch(COMPARING, size_of(batch))
         with np.errstate(invalid="ignore"):  # the difference of two infinities
-            found = diverging_layer(traced, path, batch, tolerance=allowed, device=request.device)
+            found = diverging_layer(
+                traced,
+                path,
+                batch,
+                tolerance=allowed,
+                layers=request.layers,
+                device=request.device,
+            )
         if found is not None:
             return found
     return None
