@@ -30,7 +30,7 @@ def saved(build: Callable[[], Any], folder: Path, *, functional: bool = False) -
         v1.set_random_seed(7)
         build()
         with v1.Session() as session:
-            session.run(v1.global_variables_initializer())
+            session.run([v1.global_variables_initializer(), v1.local_variables_initializer()])
             v1.train.Saver().save(session, str(prefix))
     return prefix
 

@@ -7,8 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from mlflow_tfconv.errors import ConversionError
-from mlflow_tfconv.runtimes.graph_safety import refuse_unsafe_nodes
-from mlflow_tfconv.sources.graph.graph_def_of_today import graph_def_of_today
+from mlflow_tfconv.sources.graph.evaluated import evaluated
 from mlflow_tfconv.sources.graph.graph_source import GraphSource
 from mlflow_tfconv.sources.graph.graph_view import Graph, Node, Ref
 from mlflow_tfconv.sources.graph.table_nodes import (
@@ -45,7 +44,7 @@ def _table(whole: Graph, node: Node, source: GraphSource) -> Any:
     if "TextFile" in filler.op:
         initializer = _of_file(whole, filler, source, (key, value))
     else:
-        keys, values = _constants(whole, filler.inputs[1:3], source)
+        keys, values = evaluated(whole, filler.inputs[1:3], source)
         initializer = tf.lookup.KeyValueTensorInitializer(keys, values, key, value)
     # What is looked up in vain is decided by the node that looks it up.
     nothing = "" if value == tf.string else 0
@@ -73,18 +72,6 @@ def _origin(graph: Graph, tensor: Ref) -> Ref:
     while graph[tensor.node].op == "Identity":
         tensor = graph[tensor.node].inputs[0]
     return tensor
-
-
-def _constants(whole: Graph, tensors: tuple[Ref, ...], source: GraphSource) -> list[Any]:
-    """Values that depend on nothing."""
-    needed = whole.part(whole.ancestors(tensor.node for tensor in tensors))
-    graph_def = graph_def_of_today(needed.message(), source.meta)
-    refuse_unsafe_nodes(graph_def, where=source.path)
-    with tf.Graph().as_default() as graph:
-        tf.import_graph_def(graph_def, name="")
-        with tf.compat.v1.Session(graph=graph) as session:
-            values: list[Any] = session.run([str(tensor) for tensor in tensors])
-    return values
 
 
 def _unfilled(node: Node, why: str) -> ConversionError:

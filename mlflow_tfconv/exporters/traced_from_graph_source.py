@@ -29,6 +29,7 @@ from mlflow_tfconv.sources.graph.graph_source import (
 )
 from mlflow_tfconv.sources.graph.graph_view import Graph, Node
 from mlflow_tfconv.sources.graph.inference_graph import InferenceGraph, inference_graph
+from mlflow_tfconv.sources.graph.initial_values import with_initial_values
 from mlflow_tfconv.sources.graph.not_finite import not_finite_weights
 from mlflow_tfconv.sources.graph.plain_graph import placeholder
 from mlflow_tfconv.sources.graph.stored_averages import chosen_weights
@@ -52,10 +53,9 @@ def traced_from_graph_source(
             outputs depend on can't be converted.
     """
     inference = inference_graph(source, options)
-    weights = chosen_weights(
-        source, Graph.of(source.graph_def), inference.variables, options.use_ema
-    )
-    source = weights.source
+    whole = Graph.of(source.graph_def)
+    weights = chosen_weights(source, whole, inference.variables, options.use_ema)
+    source, about_local = with_initial_values(weights.source, whole, inference.variables)
     require_weights(source, inference.variables)
     with quiet_tensorflow(), tf.device(apply_to_tensorflow(device)):
         made = _made(source, inference, trust=options.trust)
@@ -74,6 +74,7 @@ def traced_from_graph_source(
             *source.warnings,
             *inference.warnings,
             *rewritten,
+            *about_local,
             *not_finite_weights(source, inference.variables),
         ),
     )

@@ -198,3 +198,27 @@ def _lines(file):
     return tf.lookup.TextFileInitializer(
         str(file), tf.string, index.WHOLE_LINE, tf.int64, index.LINE_NUMBER
     )
+
+
+def test_a_local_variable_has_its_initial_value(tmp_path):
+    def build():
+        scale = v1.get_variable(
+            "scale",
+            [6],
+            initializer=v1.constant_initializer(3.0),
+            trainable=False,
+            collections=[v1.GraphKeys.LOCAL_VARIABLES],
+        )
+        classify(dense(features() * scale, 3, "b"))
+
+    prefix = saved(build, tmp_path)
+    traced = traced_from_graph(prefix, device=Device())
+    assert "have their initial values: scale" in traced.warnings[0]
+    x = np.ones((2, 6), np.float32)
+    reference, export = answers(_pair(traced, tmp_path), {"x": x})
+    np.testing.assert_allclose(export["b_BiasAdd"], reference["b_BiasAdd"], rtol=1e-5)
+
+
+def _pair(traced, folder):
+    saved_model_from_traced(traced, folder / "out")
+    return [traced.open_reference(), open_runtime(folder / "out")]

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from mlflow_tfconv.sources.graph.data_sets import DataSets
 from mlflow_tfconv.sources.graph.graph_view import Graph, Ref
+from mlflow_tfconv.sources.graph.known_values import known_values
 from mlflow_tfconv.sources.graph.op_kinds import DECODERS, PIPELINES, PLACEHOLDERS
 from mlflow_tfconv.sources.graph.tensor_types import type_of
 
@@ -42,7 +43,20 @@ def inferred_inputs(graph: Graph, outputs: Sequence[Ref], given: Sequence[Ref]) 
             continue
         text = graph[item.node].op in PIPELINES and type_of(graph, item) == _STRING
         result.update(dict.fromkeys(decoded(graph, item, needed) if text else (item,)))
-    return tuple(result)
+    return tuple(dict.fromkeys(_tower_input(graph, item, needed) for item in result))
+
+
+def _tower_input(graph: Graph, item: Ref, needed: set[str]) -> Ref:
+    """The part of a batch that one tower gets, where a batch is split among several."""
+    takers = [graph[name] for name in graph.consumers[item.node] if name in needed]
+    if len(takers) != 1 or takers[0].op not in ("Split", "SplitV"):
+        return item
+    split = takers[0]
+    axis = split.inputs[0 if split.op == "Split" else 2]
+    value = known_values(graph.part([axis.node]), {}).constant(axis)
+    taken = {t for name in needed for t in graph[name].inputs if t.node == split.name}
+    along_batch = value is not None and int(value.reshape(-1)[0]) == 0
+    return taken.pop() if along_batch and len(taken) == 1 else item
 
 
 def decoded(graph: Graph, text: Ref, needed: set[str]) -> tuple[Ref, ...]:

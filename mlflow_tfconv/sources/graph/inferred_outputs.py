@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from mlflow_tfconv.sources.graph.averaging_updates import variable_of
 from mlflow_tfconv.sources.graph.contexts import Contexts, contexts
 from mlflow_tfconv.sources.graph.data_sets import DataSets
 from mlflow_tfconv.sources.graph.graph_view import Graph, Node, Ref
@@ -176,9 +177,37 @@ class _Search:
         kept = self._walked_back()
         weighted = [name for name in kept if name in self.data.weights]
         found = [Ref(name) for name in weighted or kept]
-        found = self._with_ports(self._with_scores(found))
+        found = self._with_ports(self._with_scores([*self._generated(found), *found]))
         labels = [s for place, s in enumerate(self.data.sources) if self.labels >> place & 1]
         return Outputs(tuple(found), self._others(found), tuple(labels))
+
+    def _generated(self, found: list[Ref]) -> list[Ref]:
+        """What takes the place of an example before weights that examples meet elsewhere.
+
+        So a generator's result goes into the discriminator that judges examples.
+        """
+        weights: dict[tuple[str, str], list[Ref]] = {}
+        for name in self.layers & self.inner - self.gone:
+            node = self.graph[name]
+            arrays = [item for item in node.inputs if item.node in self.data.arrays]
+            values = [item for item in node.inputs if self.data.has_data(item)]
+            if len(arrays) == len(values) == 1:
+                variable = variable_of(self.graph, arrays[0]) or arrays[0].node
+                weights.setdefault((node.op, variable), []).append(values[0])
+        kept = {item.node for item in found}
+        return [
+            value
+            for values in weights.values()
+            for value in dict.fromkeys(values)
+            if value.node in self.data.weights
+            and value.node not in kept
+            and any(self._is_example(other, value) for other in values)
+        ]
+
+    def _is_example(self, other: Ref, value: Ref) -> bool:
+        """Whether no weight made it, and nothing that made the value."""
+        alone = not self.data.of(other) & self.data.of(value)
+        return other.node not in self.data.weights and alone
 
     def _is_inference(self, node: Node) -> bool:
         bits = self.data.data.get(node.name, 0)

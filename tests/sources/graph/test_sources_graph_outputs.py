@@ -170,3 +170,26 @@ def test_what_was_inferred_is_a_choice_with_the_argument_that_chooses(tmp_path):
     choices = {choice.what: choice for choice in inference_graph(source, SourceOptions()).choices}
     assert choices["outputs"].argument == "outputs"
     assert choices["inputs"].chosen == "x"
+
+
+def test_what_a_generator_makes_is_an_output(tmp_path):
+    def build():
+        noise = v1.placeholder(tf.float32, [None, 4], "z")
+        made = tf.tanh(dense(tf.nn.relu(dense(noise, 8, "g1")), 6, "g2"), name="made")
+        real, fake = (dense(tf.nn.relu(dense(x, 8, "d1")), 1, "d2") for x in (features(), made))
+        minimize(tf.reduce_mean(tf.nn.softplus(-real)) + tf.reduce_mean(tf.nn.softplus(fake)))
+
+    inputs, outputs = names(build, tmp_path)
+    assert sorted(inputs) == ["x", "z"]
+    assert "made" in outputs
+
+
+def test_of_towers_one_is_taken_with_its_part_of_the_batch(tmp_path):
+    def build():
+        parts = tf.split(features(), 2)
+        for number in range(2):
+            with tf.name_scope(f"tower_{number}"):
+                logits = dense(parts[number], 3, "b")
+        classify(logits)
+
+    assert names(build, tmp_path) == (["split"], ["tower_0_b_BiasAdd"])

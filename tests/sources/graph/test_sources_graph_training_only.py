@@ -54,7 +54,7 @@ def test_statistics_that_nobody_kept_are_refused_with_their_node(tmp_path):
         hidden = tf.nn.batch_normalization(dense(features(), 8, "c"), mean, variance, None, None, 1)
         classify(dense(hidden, 3, "b"))
 
-    with pytest.raises(ConversionError, match="moments/variance.*statistics of its own batch"):
+    with pytest.raises(ConversionError, match=r"moments/variance.*statistics of its own batch"):
         inferred(build, tmp_path)
 
 
