@@ -94,6 +94,7 @@ def open_runtime(
     *,
     device: Device = Device(),
     session_options: Mapping[str, Any] | None = None,
+    trust: bool = False,
 ) -> Runtime:
     """Loads a Keras file, a SavedModel or an ONNX file, ready to predict.
 
@@ -103,6 +104,7 @@ def open_runtime(
         device: Where to compute.
         session_options: ONNX Runtime session options that the file must be loaded with; other
             formats take none.
+        trust: Whether operations of a SavedModel that touch files or call Python may be run.
 
     Raises:
         ConversionError: The file can't be read, or is of a format that can't be run as it is.
@@ -119,5 +121,9 @@ def open_runtime(
         )
     module, name = _RUNTIMES[kind]
     runtime = getattr(import_module(f"mlflow_tfconv.runtimes.{module}"), name)
-    options = {"session_options": session_options} if kind == "onnx" else {}
+    options: dict[str, Any] = {}
+    if kind == "onnx":
+        options["session_options"] = session_options
+    elif kind == "saved_model":
+        options["trust"] = trust
     return cast("Callable[..., Runtime]", runtime)(path, device=device, **options)

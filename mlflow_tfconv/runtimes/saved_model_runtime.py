@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import re
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,11 @@ from mlflow_tfconv.device import Device, apply_to_tensorflow
 from mlflow_tfconv.errors import ConversionError
 from mlflow_tfconv.runtimes.names import tidy_name, tidy_names
 from mlflow_tfconv.runtimes.runtime import Runtime
-from mlflow_tfconv.runtimes.saved_model_safety import refuse_unsafe_saved_model
+from mlflow_tfconv.runtimes.saved_model_safety import (
+    parsed_saved_model,
+    refuse_unsafe_saved_model,
+    require_variables,
+)
 
 DEFAULT_SIGNATURE = "serving_default"
 
@@ -30,7 +37,12 @@ class SavedModelRuntime(Runtime):
     """
 
     def __init__(
-        self, path: Path, *, device: Device = Device(), signature: str | None = None
+        self,
+        path: Path,
+        *,
+        device: Device = Device(),
+        signature: str | None = None,
+        trust: bool = False,
     ) -> None:
         """Loads the SavedModel.
 
@@ -38,6 +50,7 @@ class SavedModelRuntime(Runtime):
             path: The folder that holds saved_model.pb.
             device: Where to compute.
             signature: Its name; None takes `serving_default`, or the only one there is.
+            trust: Whether operations that touch files or call Python may be run.
 
         Raises:
             ConversionError: It can't be loaded, holds unsafe operations, or has no such signature.
@@ -45,7 +58,7 @@ class SavedModelRuntime(Runtime):
         self._placement = apply_to_tensorflow(device)
         self.path = path
         with tf.device(self._placement):
-            self.model = loaded_saved_model(path)
+            self.model = loaded_saved_model(path, trust=trust)
         self.signature, self.function = signature_of(self.model, path, signature)
         keywords = dict(sorted(self.function.structured_input_signature[1].items()))
         self._keywords = {_input_name(key, spec): key for key, spec in keywords.items()}
@@ -71,17 +84,26 @@ class SavedModelRuntime(Runtime):
     def close(self) -> None:
         """Lets go of the model's variables."""
         del self.model, self.function
+        gc.collect()  # a loaded SavedModel refers to itself
 
 
-def loaded_saved_model(path: Path) -> Any:
+def loaded_saved_model(path: Path, *, trust: bool = False) -> Any:
     """The object that `tf.saved_model.load` gives, after a look at what it would execute.
+
+    Args:
+        path: The folder.
+        trust: Whether it may be loaded without that look.
 
     Raises:
         ConversionError: The folder is damaged or incomplete, or it holds unsafe operations.
     """
-    refuse_unsafe_saved_model(path)
+    if trust:
+        require_variables(path, parsed_saved_model(path))
+    else:
+        refuse_unsafe_saved_model(path)
     try:
-        return tf.saved_model.load(str(path))
+        with _plain(path) as plain:
+            return tf.saved_model.load(str(plain))
     except (OSError, ValueError, tf.errors.OpError, KeyError) as error:
         raise ConversionError(
             "TensorFlow can't load this SavedModel.",
@@ -89,6 +111,18 @@ def loaded_saved_model(path: Path) -> Any:
             fix="Check that saved_model.pb, variables/variables.index and all "
             "variables/variables.data-* files were copied completely.",
         ) from error
+
+
+@contextlib.contextmanager
+def _plain(path: Path) -> Iterator[Path]:
+    """The folder under a path that TensorFlow does not take for a pattern of file names."""
+    if not set(str(path)) & set("*?[]\\"):
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="saved-model-") as folder:
+        link = Path(folder) / "saved_model"
+        link.symlink_to(path.resolve(), target_is_directory=True)
+        yield link
 
 
 def signature_of(model: Any, path: Path, name: str | None) -> tuple[str, Any]:

@@ -189,6 +189,26 @@ def test_a_streamed_saved_model_is_like_one_of_tensorflow(
     np.testing.assert_allclose(signature(x=X)["score"], network(X)["score"], atol=1e-6)
 
 
+def test_weights_of_any_type_and_shape_are_streamed(tmp_path: Path) -> None:
+    module = tf.Module()
+    numbers = [np.float32([1, 2]), np.float64(3), np.float16([4, 5]), np.int8(6), np.array(True)]
+    numbers += [np.complex64([7 + 1j, 8]), tf.cast(9, tf.bfloat16), np.ones((0, 3), np.float32)]
+    module.numbers = [tf.Variable(number) for number in numbers]
+    module.text = tf.Variable([b"a\0", b"bc"])
+    module.grown = tf.Variable([[1.0, 2.0]], shape=tf.TensorShape([None, 2]))
+    module.tied = module.numbers[0]
+
+    @tf.function(input_signature=[tf.TensorSpec((None, 1), tf.float32, "x")])
+    def total(x: Any) -> Any:
+        parts = [tf.reduce_sum(tf.cast(v, tf.float32)) for v in (*module.numbers, module.grown)]
+        return {"y": x + tf.add_n(parts) + tf.cast(tf.strings.length(module.text), tf.float32)}
+
+    folder = tmp_path / "a [b] * c"  # TensorFlow takes such names for patterns
+    tf.saved_model.save(module, str(folder / "sm"), signatures=total)
+    found = outputs(read(folder / "sm"), {"x": np.zeros((1, 1), np.float32)}, folder, onnx=False)
+    assert found["y"].tolist() == [[51, 51]]
+
+
 def test_a_streamed_saved_model_serves_in_a_session_of_tensorflow_1(
     folder: Path, network: Network, tmp_path: Path
 ) -> None:
@@ -275,7 +295,11 @@ def test_unsafe_operations_are_refused_unless_cut_away_or_trusted(tmp_path: Path
     tf.saved_model.save(tf.Module(), str(tmp_path / "sm"), signatures=decode)
     with pytest.raises(ConversionError, match="operation ReadFile, node ReadFile of function"):
         read(tmp_path / "sm")
-    assert read(tmp_path / "sm", trust=True).inputs[0].dtype == "string"
+    saved_model_from_traced(read(tmp_path / "sm", trust=True), tmp_path / "trusted")
+    (tmp_path / "three.txt").write_text("abc")
+    with open_runtime(tmp_path / "trusted", trust=True) as runtime:
+        found = runtime.predict({"name": np.array(str(tmp_path / "three.txt"), object)})
+    assert found["y"] == 6
     cut = read(tmp_path / "sm", inputs={"size": "size"}, outputs={"y": "y"})
     found = outputs(cut, {"size": np.array(3, np.float32)}, tmp_path)
     assert found["y"] == 6
