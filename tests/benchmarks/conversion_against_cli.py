@@ -35,13 +35,13 @@ class Measured:
 
     Attributes:
         name: The model's.
-        weights_mb: Size of its variables.
+        weights_mb: Size of its ONNX file; Keras puts its variables into a SavedModel twice.
         runs: "ours", "cli", "ours_alone" and "cli_alone" to their runs.
         files: What the two ONNX files are like.
     """
 
     name: str
-    weights_mb: float
+    weights_mb: float = 0.0
     runs: dict[str, list[Watched]] = field(default_factory=dict)
     files: dict[str, Any] = field(default_factory=dict)
 
@@ -81,8 +81,7 @@ class Bench:
         """Everything about one model."""
         source = self._place / name
         self._must(python("conversion_models.py", name, source))
-        weights = sum(f.stat().st_size for f in (source / "variables").glob("*.data-*"))
-        found = Measured(name, weights / 1e6)
+        found = Measured(name)
         for number in range(self._rounds):
             ways = ("ours", "cli", "ours_alone", "cli_alone")
             for way in ways if number % 2 == 0 else reversed(ways):
@@ -116,8 +115,10 @@ class Bench:
         files = [
             self._place / way / "model.onnx" for way in ("ours", "cli") if not found.failure(way)
         ]
-        if not files or found.failure("ours"):
+        if found.failure("ours"):
             return {}
+        written = files[0].parent.glob("model.onnx*")
+        found.weights_mb = sum(file.stat().st_size for file in written) / 1e6
         return _told(self._must(python("onnx_side_by_side.py", *files)))
 
     def _must(self, command: Sequence[str | Path]) -> Watched:
