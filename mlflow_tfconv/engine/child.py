@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import glob
 import json
 import os
 import pickle
@@ -112,13 +113,18 @@ def _check_result(job: StepJob, result: Any) -> None:
             received=type(result if output is None else output).__name__,
             expected=f"StepResult(output={wanted.__name__ if wanted else ''}(...), card=Card(...))",
         )
-    gone = [path for path in _paths_in(output) if not path.exists()]
+    gone = [path for path in _paths_in(output) if not _is_there(path)]
     if gone:
         raise StepError(
             f"{kind}.run names a file that it has not written.",
             received=gone[0],
             expected="paths that exist, in the folder `workdir` or in what came before",
         )
+
+
+def _is_there(path: Path) -> bool:
+    """Whether it is a file, a folder, or the prefix of a checkpoint's files."""
+    return path.exists() or any(path.parent.glob(f"{glob.escape(path.name)}.*"))
 
 
 def _paths_in(value: Any) -> Iterator[Path]:

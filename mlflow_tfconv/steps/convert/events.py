@@ -29,19 +29,25 @@ def emit_results(converted: ConvertedModel, parameters: int, opset: int, emit: E
         }
         digest = Digests().of(path) or ""
         emit(VariantRun(run=run, fingerprint=digest[:20], params=params))
-        emit(
-            ModelFile(
-                run=run,
-                format=name,
-                path=path,
-                inputs=converted.inputs,
-                outputs=converted.outputs,
-                examples=_examples(converted),
-            )
-        )
+        emit(_model_file(run, name, path, converted))
         if name in converted.parity:
             error = converted.parity[name].max_abs_error
             emit(Metric(name="parity/max_abs_error", value=error, run=run))
+
+
+def _model_file(run: str, name: str, path: Path, converted: ConvertedModel) -> ModelFile:
+    """With the signature of the file, which of an ONNX file may be that of a part of the model."""
+    of_part = name == "onnx" and converted.onnx_inputs is not None
+    inputs = converted.onnx_inputs if of_part else converted.inputs
+    outputs = converted.onnx_outputs if of_part else converted.outputs
+    return ModelFile(
+        run=run,
+        format=name,
+        path=path,
+        inputs=inputs or (),
+        outputs=outputs or converted.outputs,
+        examples=None if of_part else _examples(converted),
+    )
 
 
 def _models(converted: ConvertedModel) -> dict[str, Path]:

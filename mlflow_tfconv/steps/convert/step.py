@@ -99,14 +99,8 @@ class ConvertStep(Step[ConvertConfig]):
 
 
 def _kept(converted: ConvertedModel, workdir: Path, *, of_this_run: bool) -> ConvertedModel:
-    """The result with its source where later steps find it.
-
-    A Keras file from outside is kept with the result; a checkpoint's prefix is no file, so its
-    index stands for it.
-    """
+    """The result; a Keras file from outside is kept with it, for the steps that come later."""
     source = converted.source
-    if not source.exists():
-        return replace(converted, source=source.with_name(f"{source.name}.index"))
     if of_this_run or converted.keras != source or source.is_relative_to(workdir):
         return converted
     copy = Path(shutil.copy2(source, workdir / f"source{source.suffix}"))
