@@ -128,7 +128,8 @@ class DotOfKeras1(keras.layers.Layer):  # type: ignore[misc]
         if not self.cosine:
             return _batch_dot(one, other, self.axes)
         lengths = _batch_dot(one, one, self.axes) * _batch_dot(other, other, self.axes)
-        divisor = ops.maximum(ops.sqrt(lengths), keras.config.epsilon())
+        # Keras took roots of what is negative to be 0.
+        divisor = ops.maximum(ops.sqrt(ops.relu(lengths)), keras.config.epsilon())
         return ops.expand_dims(_batch_dot(one, other, self.axes) / divisor, 1)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:

@@ -16,6 +16,7 @@ from mlflow_tfconv.formats.recognition import recognised
 from mlflow_tfconv.runtimes.keras_files import opened_hdf5
 from mlflow_tfconv.sources.checkpoints.checkpoint_folder import checkpoint_of_folder
 from mlflow_tfconv.sources.checkpoints.checkpoint_reader import CheckpointReader
+from mlflow_tfconv.sources.keras.keras_model_from_architecture import weights_into
 from mlflow_tfconv.sources.keras.live_objects import fill_from_checkpoint, weights_of
 
 _CHECKPOINTS = ("object_checkpoint", "tf_checkpoint", "tf_checkpoint_v1", "tf_checkpoint_folder")
@@ -40,6 +41,8 @@ def built_model(build: Callable[[], Any], weights: Path) -> tuple[Any, tuple[str
         folder = found.format == "tf_checkpoint_folder"
         prefix = checkpoint_of_folder(found.path).prefix if folder else found.path
         return built, fill_from_checkpoint(built, CheckpointReader(prefix))
+    if found.format in _HDF5 and isinstance(built, keras.Model):
+        return built, weights_into(built, weights).warnings
     if found.format in _HDF5 and hasattr(built, "load_weights"):
         _load_hdf5(built, weights)
         return built, ()

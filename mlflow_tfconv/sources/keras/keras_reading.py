@@ -6,12 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mlflow_tfconv.errors import ConversionError
 from mlflow_tfconv.runtimes.keras_files import is_archive, is_hdf5, opened_hdf5
 from mlflow_tfconv.sources.keras.chosen_tensors import chosen_tensors
 from mlflow_tfconv.sources.keras.keras_model_from_architecture import (
     keras_model_from_architecture,
-    weights_into,
 )
 from mlflow_tfconv.sources.keras.keras_model_from_archive import keras_model_from_archive
 from mlflow_tfconv.sources.keras.keras_model_from_h5 import keras_model_from_h5
@@ -55,20 +53,6 @@ def with_chosen_tensors(reading: KerasReading, options: SourceOptions) -> KerasR
 def _from_hdf5(path: Path, options: SourceOptions) -> KerasReading:
     with opened_hdf5(path) as file:
         whole = "model_config" in file.attrs
-    if whole or options.architecture is None:
+    if whole or not isinstance(options.architecture, Path | str):
         return keras_model_from_h5(path, options)
-    if callable(options.architecture):
-        return weights_into(_built(options.architecture), path, options)
     return keras_model_from_architecture(Path(options.architecture), path, options)
-
-
-def _built(function: Any) -> Any:
-    try:
-        return function()
-    except Exception as error:  # it is the user's code
-        raise ConversionError(
-            "The function that builds the model raised an error.",
-            received=f"{type(error).__name__}: {error}"[:400],
-            expected="a keras.Model",
-            fix="Call it by itself first.",
-        ) from error

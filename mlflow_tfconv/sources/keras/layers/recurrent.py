@@ -127,9 +127,12 @@ def called_with_states(live: Any) -> Callable[..., Any]:
     """Calls a recurrent layer; what comes after the sequence are its initial states."""
 
     def call(inputs: Any, **kwargs: Any) -> Any:
-        if isinstance(inputs, list | tuple) and len(inputs) > 1:
-            return live(inputs[0], initial_state=list(inputs[1:]), **kwargs)
-        return live(inputs[0] if isinstance(inputs, list | tuple) else inputs, **kwargs)
+        sequence, *states = inputs if isinstance(inputs, list | tuple) else [inputs]
+        if states:
+            kwargs["initial_state"] = states
+        if "initial_state" in kwargs:  # Keras 3 forgets the mask beside them
+            kwargs.setdefault("mask", getattr(sequence, "_keras_mask", None))
+        return live(sequence, **kwargs)
 
     return call
 
