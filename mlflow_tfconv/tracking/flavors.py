@@ -16,11 +16,16 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from mlflow_tfconv.tracking.keras_of_old import has_layers_of_old
+
 _DISTRIBUTIONS = {
     "onnx": ("onnx", "onnxruntime-gpu", "onnxruntime", "numpy"),
     "keras": ("tensorflow", "keras", "numpy"),
     "saved_model": ("tensorflow", "numpy"),
 }
+
+
+_LOADER_OF_OLD = "mlflow_tfconv.tracking.keras_of_old"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +81,12 @@ def _write_keras(source: Path, path: Path, **options: Any) -> None:
     shutil.copyfile(source, data / "model.keras")
     conf = {"data": "data", "model_type": "keras", "save_format": "tf"}
     conf["keras_version"] = metadata.version("keras")
-    _finish(path, conf, {"data": "data"}, **options)
+    if not has_layers_of_old(source):
+        _finish(path, conf, {"data": "data"}, **options)
+        return
+    ours = f"mlflow-tfconv=={metadata.version('mlflow-tfconv')}"
+    options["pip_requirements"] = [*options["pip_requirements"], ours]
+    _finish(path, conf, {"data": "data", "loader_module": _LOADER_OF_OLD}, **options)
 
 
 def _write_saved_model(source: Path, path: Path, **options: Any) -> None:
@@ -116,9 +126,8 @@ def _finish(
         _save_example(mlflow_model, input_example, str(path))
     mlflow_model.add_flavor("tensorflow", code=None, **conf)
     environment = {"conda_env": "conda.yaml", "python_env": "python_env.yaml"}
-    pyfunc.add_to_model(
-        mlflow_model, loader_module="mlflow.tensorflow", **environment, **pyfunc_conf
-    )
+    loader = {"loader_module": "mlflow.tensorflow", **pyfunc_conf}
+    pyfunc.add_to_model(mlflow_model, **environment, **loader)
     mlflow_model.save(str(path / "MLmodel"))
     _write_environment(path, pip_requirements)
 

@@ -173,7 +173,22 @@ def _write_keras(traced: Traced, request: Request) -> tuple[bool, tuple[str, ...
         save_live_model(traced.model, exports_in(request.work) / KERAS_FILE)
     except ConversionError as error:
         return False, (f"There is no .keras file of this model: {error.received or error.what}",)
-    return True, ()
+    return True, _said_of_layers(traced.model)
+
+
+def _said_of_layers(model: Any) -> tuple[str, ...]:
+    """How to load a file with layers that today's Keras has not."""
+    ours = {type(one).__name__ for one in model._flatten_layers() if _is_ours(one)}
+    if not ours:
+        return ()
+    return (
+        f"{KERAS_FILE} has layers of this package ({', '.join(sorted(ours))}): `import "
+        "mlflow_tfconv.runtimes.layers_of_old` before keras.saving.load_model.",
+    )
+
+
+def _is_ours(layer: Any) -> bool:
+    return type(layer).__module__.startswith("mlflow_tfconv.")
 
 
 def _answer(model: Changed, part: OnnxPart | None, request: Request, phases: Phases) -> None:
