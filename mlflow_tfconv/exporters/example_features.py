@@ -39,6 +39,14 @@ def example_features(node: Any, strings: Callable[[str], list[str]]) -> dict[str
     return found
 
 
+def feature_of(tensor: str, node: Any, strings: Callable[[str], list[str]]) -> str | None:
+    """The name of the dense feature that a tensor of such a node holds, or None."""
+    dense, sparse = _keys(node, strings)
+    # The indices, values and shapes of all sparse features come first.
+    place = int(tensor.partition(":")[2]) - 3 * len(sparse)
+    return dense[place] if 0 <= place < len(dense) else None
+
+
 def _keys(node: Any, strings: Callable[[str], list[str]]) -> tuple[Sequence[str], Sequence[str]]:
     """Names of the dense and of the sparse features."""
     inputs = GraphWalk.inputs(node)

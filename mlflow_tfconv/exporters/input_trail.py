@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from mlflow_tfconv.exporters.example_features import example_features
-from mlflow_tfconv.runtimes.graph_walk import GraphWalk, node_name
+from mlflow_tfconv.runtimes.graph_walk import GraphWalk, called_functions, node_name
 from mlflow_tfconv.runtimes.inlined_function import InlinedFunction
 from mlflow_tfconv.runtimes.input_range import Content, Feature
 
@@ -21,7 +21,7 @@ _FIRST = frozenset(
         *("BroadcastTo", "Cast", "CheckNumerics", "EnsureShape", "Enter", "ExpandDims"),
         *("Identity", "MirrorPad", "Pad", "PadV2", "PlaceholderWithDefault", "Reshape"),
         *("ReverseV2", "Slice", "Squeeze", "StopGradient", "StridedSlice", "Switch"),
-        *("Tile", "Transpose"),
+        *("TensorListFromTensor", "Tile", "Transpose"),
     }
 )
 _ALL = frozenset({"ConcatV2", "Merge", "Pack", "Select", "SelectV2", "Split", "SplitV", "Unpack"})
@@ -94,6 +94,7 @@ class Trails:
         self._inlined, self._value = inlined, value
         self._walk = GraphWalk(inlined.graph_def)
         self._operations = inlined.imported()
+        self._functions = {f.signature.name: f for f in inlined.graph_def.library.function}
 
     def follow(self, name: str) -> InputTrail:
         """What the graph does with an input."""
@@ -149,6 +150,8 @@ class Trails:
             trail.content, trail.features = "example", example_features(node, self._strings)
         elif self._is_shape(node, place):
             trail.content = "batch_size"
+        elif (inside := self._decoder_in(node)) is not None:
+            trail.content = inside
         elif node.op in _POSITIVE:
             trail.positive = True
         elif node.op in _LENGTHS:
@@ -180,6 +183,15 @@ class Trails:
             return None
         found = operation.outputs[int(tensor.partition(":")[2])].shape
         return None if found.rank is None else list(found.as_list())
+
+    def _decoder_in(self, node: Any) -> Content | None:
+        """What the body of a loop or a branch decodes."""
+        for name in called_functions(node):
+            for inner in self._functions[name].node_def:
+                found = _DECODERS.get(inner.op) or self._decoder_in(inner)
+                if found is not None:
+                    return found
+        return None
 
     def _is_shape(self, node: Any, place: int) -> bool:
         """Whether the input decides how large something is made."""

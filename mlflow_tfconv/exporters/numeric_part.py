@@ -17,6 +17,8 @@ import tensorflow as tf
 
 from mlflow_tfconv.artifacts import Choice, TensorSpec
 from mlflow_tfconv.errors import ConversionError
+from mlflow_tfconv.exporters.example_features import feature_of
+from mlflow_tfconv.exporters.made_up_batches import made_up_batches
 from mlflow_tfconv.exporters.onnx_frontier import Frontier, onnx_frontier
 from mlflow_tfconv.exporters.onnx_impossible import Possible, has_impossible
 from mlflow_tfconv.exporters.onnx_outputs import NumericOutputs, numeric_outputs
@@ -104,10 +106,14 @@ class _Cut:
         self.inputs = (*self._kept, *(self._spec(name, t) for name, t in self.fed.items()))
 
     def _own_names(self) -> list[str]:
-        """The tensors' names; what a layer gives is called like the layer."""
-        nodes = [node.name for node in self.inlined.graph_def.node]
+        """The tensors' names; what a layer gives is called like the layer, features as they are."""
+        nodes = {node.name: node for node in self.inlined.graph_def.node}
         layers = LayerNames(layer_names(self.whole.model), nodes)
-        return [layers.of(node_name(t)) or _short(t) for t in self._frontier.tensors]
+        tensors = self._frontier.tensors
+        return [
+            layers.of(node_name(t)) or _feature(t, nodes[node_name(t)], nodes) or _short(t)
+            for t in tensors
+        ]
 
     def traced(self) -> Traced:
         """The part, as one function."""
@@ -169,8 +175,15 @@ class _Cut:
 
     def _spec(self, name: str, tensor: str) -> TensorSpec:
         found = self._possible.tensors[tensor]
-        shape = (None,) if found.shape.rank is None else tuple(found.shape.as_list())
+        known = found.shape.rank is not None
+        shape = tuple(found.shape.as_list()) if known else (None,) * self._rank(tensor)
         return TensorSpec(name=name, dtype=found.dtype.name, shape=shape)
+
+    def _rank(self, tensor: str) -> int:
+        """Number of dimensions of a tensor whose shape TensorFlow does not know: it is tried."""
+        batch = next(made_up_batches(self.whole))
+        fed = {name: tf.convert_to_tensor(value) for name, value in batch.items()}
+        return int(tf.rank(self.values({"tried": tensor})(fed)["tried"]))
 
 
 class _Translation:
@@ -200,6 +213,17 @@ def _numbered(what: str, tensors: Sequence[str] | Mapping[str, str]) -> dict[str
 def _short(tensor: str) -> str:
     """The tensor's name without the calls by which its function was reached."""
     return _CALLS.sub("", tensor).removesuffix(":0")
+
+
+def _feature(tensor: str, node: Any, nodes: Mapping[str, Any]) -> str | None:
+    if not node.op.startswith(("ParseExample", "ParseSingleExample")):
+        return None
+
+    def strings(name: str) -> list[str]:
+        values = tf.make_ndarray(nodes[node_name(name)].attr["value"].tensor)
+        return [text.decode() for text in values.reshape(-1)]
+
+    return feature_of(tensor, node, strings)
 
 
 def _shape(spec: TensorSpec) -> str:

@@ -10,7 +10,7 @@ import tensorflow as tf
 from tensorflow.core.framework import types_pb2
 from tensorflow.python.framework import op_def_registry
 
-from mlflow_tfconv.runtimes.graph_walk import GraphWalk
+from mlflow_tfconv.runtimes.graph_walk import GraphWalk, called_functions
 from mlflow_tfconv.runtimes.inlined_function import InlinedFunction
 
 #: Operations on numbers alone that hold on to something outside the graph.
@@ -31,7 +31,11 @@ class Possible:
     """
 
     def __init__(self, inlined: InlinedFunction) -> None:
-        self._tables = set(inlined.captures) - set(inlined.variables)
+        self._tables = {
+            name
+            for name, tensor in inlined.captures.items()
+            if name not in inlined.variables and tensor.dtype in (tf.resource, tf.variant)
+        }
         self._imported = inlined.imported()
         self.tensors: Mapping[str, Any] = {
             f"{name}:{place}": tensor
@@ -48,7 +52,7 @@ class Possible:
             any(tensor.dtype == tf.string for tensor in touched)
             or any(tensor in self._tables for tensor in GraphWalk.inputs(node))
             or _OUTSIDE.search(node.op)
-            or any(self._impossible(name) for name in _called(node))
+            or any(self._impossible(name) for name in called_functions(node))
         )
 
     def _impossible(self, function: str) -> bool:
@@ -57,7 +61,7 @@ class Possible:
         return any(
             _OUTSIDE.search(node.op)
             or _takes_strings(node)
-            or any(self._impossible(name) for name in _called(node))
+            or any(self._impossible(name) for name in called_functions(node))
             for node in nodes
         )
 
@@ -77,12 +81,6 @@ def has_impossible(function: Any) -> bool:
     graph_def = function.graph.as_graph_def()
     inner = (f.node_def for f in graph_def.library.function)
     return any(_OUTSIDE.search(node.op) for nodes in (graph_def.node, *inner) for node in nodes)
-
-
-def _called(node: Any) -> set[str]:
-    """The functions that a node runs."""
-    values = [value for attr in node.attr.values() for value in (attr, *attr.list.func)]
-    return {getattr(v, "func", v).name for v in values if getattr(v, "func", v).name}
 
 
 def _takes_strings(node: Any) -> bool:

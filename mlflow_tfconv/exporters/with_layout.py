@@ -47,7 +47,7 @@ def with_layout(traced: Traced, layout: Layout) -> Traced:
         chosen=f"{', '.join(turned)} as {layout.upper()}",
         alternatives=("NHWC" if layout == "nchw" else "NCHW",),
         argument="layout",
-        reason="as asked for; the model itself is transposed to",
+        reason="as asked for; the model transposes them first",
     )
     order = _ORDERS[_other(layout)]
 

@@ -25,7 +25,8 @@ _KEPT_APART = frozenset(
 
 def flat_graph(function: Any) -> Any:
     """The `GraphDef` of a `ConcreteFunction` after grappler's inlining, with everything else of grappler switched off."""
-    graph_def = function.graph.as_graph_def()
+    # With the shapes that only Python knows, such as those of what is looked up in a table.
+    graph_def = function.graph.as_graph_def(add_shapes=True)
     for nodes in (graph_def.node, *(f.node_def for f in graph_def.library.function)):
         for node in nodes:
             for name in _KEPT_APART & set(node.attr):
@@ -41,4 +42,7 @@ def flat_graph(function: Any) -> Any:
     rewrites.min_graph_nodes = -1  # small graphs too
     rewrites.optimizers.append("function")
     rewrites.function_optimization = RewriterConfig.AGGRESSIVE
-    return with_inlined_calls(tf_optimizer.OptimizeGraph(config, meta_graph))
+    flat = with_inlined_calls(tf_optimizer.OptimizeGraph(config, meta_graph))
+    for node in flat.node:
+        node.attr.pop("_class", None)  # who shares its device: it may be cut away
+    return flat

@@ -16,6 +16,12 @@ def node_name(tensor: str) -> str:
     return tensor.removeprefix("^").partition(":")[0]
 
 
+def called_functions(node: Any) -> list[str]:
+    """Names of the functions that a node runs: the bodies of loops and branches."""
+    found = (one for attr in node.attr.values() for one in (attr.func, *attr.list.func))
+    return list(dict.fromkeys(one.name for one in found if one.name))
+
+
 class GraphWalk:
     """A GraphDef, indexed.
 

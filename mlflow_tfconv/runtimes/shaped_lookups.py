@@ -19,7 +19,8 @@ def with_lookups_shaped(graph_def: Any) -> Any:
             continue
         keys, values = tf.as_dtype(node.attr["Tin"].type), tf.as_dtype(node.attr["Tout"].type)
         taken = node.input[1]
-        node.attr.clear()
+        for name in set(node.attr) - {"_output_shapes"}:
+            del node.attr[name]
         del node.input[:]
         node.input.append(taken)
         node.op, types = _same_shape(keys, values)

@@ -117,6 +117,17 @@ def test_strings_are_what_the_graph_decodes() -> None:
     }
 
 
+def test_what_a_loop_decodes_is_found_too() -> None:
+    def one(image: Any) -> Any:
+        return tf.cast(tf.io.decode_jpeg(image, channels=1), tf.float32)[:2, :2]
+
+    found = ranges_of(
+        lambda t: tf.map_fn(one, t["image"], fn_output_signature=tf.float32),
+        image=("string", (None,)),
+    )
+    assert found["image"].content == "jpeg"
+
+
 def test_a_number_that_is_a_size_is_that_of_the_batch() -> None:
     found = ranges_of(
         lambda t: tf.zeros([t["n"], 3]) + t["x"], x=("float32", (None, 3)), n=("int32", ())

@@ -12,6 +12,7 @@ from traced_formula import Shape, answers, traced_formula
 
 from mlflow_tfconv.device import Device
 from mlflow_tfconv.errors import ConversionError
+from mlflow_tfconv.exporters.made_up_batches import made_up_batches
 from mlflow_tfconv.exporters.numeric_part import OnnxPart, onnx_part
 from mlflow_tfconv.exporters.onnx_from_traced import onnx_from_traced
 from mlflow_tfconv.exporters.trace_function import module_of, trace_function
@@ -166,6 +167,47 @@ def test_the_number_of_strings_is_told_from_what_is_left(
     part = onnx_part(traced)
     assert [(dtype, shape) for _, dtype, shape in inputs_of(part)] == [("int64", (None,))]
     agrees(traced, part, {"text": strings("a", "b", "z")}, tmp_path)
+
+
+def test_features_of_serialized_examples_are_inputs_under_their_names(
+    weight: Any, tmp_path: Path
+) -> None:
+    def call(t: Any) -> Any:
+        features = {
+            "pixels": tf.io.FixedLenFeature([8], tf.float32),
+            "shift": tf.io.FixedLenFeature([], tf.int64),
+            "words": tf.io.VarLenFeature(tf.string),
+        }
+        found = tf.io.parse_example(t["example"], features)
+        return {"y": found["pixels"] @ weight + tf.cast(found["shift"], tf.float32)[:, None]}
+
+    traced = traced_formula(call, {"example": ("string", (None,))})
+    part = onnx_part(traced)
+    assert sorted(inputs_of(part)) == [
+        ("pixels", "float32", (None, 8)),
+        ("shift", "int64", (None,)),
+    ]
+    agrees(traced, part, next(made_up_batches(traced)), tmp_path)
+
+
+def test_a_tensor_of_unknown_rank_is_tried(tmp_path: Path) -> None:
+    text = keras.Input((1,), dtype="string", name="text")
+    counts = layers.TextVectorization(
+        output_mode="tf_idf", vocabulary=["a", "b"], idf_weights=[0.5, 2.0], name="counts"
+    )
+    traced = traced_keras(keras.Model(text, layers.Dense(2)(counts(text))))
+    part = onnx_part(traced)
+    assert [len(shape) for _, _, shape in inputs_of(part)] == [2]
+    agrees(traced, part, {"text": strings(["a b a"], ["c"])}, tmp_path)
+
+
+def test_numbers_that_a_layer_holds_are_no_reason_to_cut(weight: Any) -> None:
+    mean = tf.constant([[1.0] * 8])
+    words: Any = {"x": ("float32", (None, 8)), "text": ("string", (None,))}
+    traced = traced_formula(
+        lambda t: {"y": (t["x"] - mean) @ weight, "n": tf.strings.length(t["text"]) * 2}, words
+    )
+    assert [name for name, _, _ in inputs_of(onnx_part(traced))] == ["x", "StringLength"]
 
 
 def test_a_label_leaves_the_number_that_it_is_looked_up_with(weight: Any, tmp_path: Path) -> None:
