@@ -91,13 +91,21 @@ def _average(graph: Graph, update: Node, is_value: Callable[[Ref], bool]) -> Ave
     if variable is None or variable_shape(graph, variable) == ():
         return None
     values, variables = _leaves(graph, update.inputs[1], is_value)
-    if variable not in variables:
+    if variable not in variables and not _is_quotient(graph, update):
         return None  # it is set, not averaged
     shape = variable_shape(graph, variable)
     others = tuple(
         name for name in variables if name != variable and variable_shape(graph, name) == shape
     )
+    if variable not in variables and (values or len(others) != 1):
+        return None
     return Average(variable, tuple(values), others, update.name) if values or others else None
+
+
+def _is_quotient(graph: Graph, update: Node) -> bool:
+    """Whether a variable is set to another divided by something, as zero-debias does it."""
+    value = graph.nodes.get(update.inputs[1].node)
+    return value is not None and value.op in ("RealDiv", "Div")
 
 
 def _leaves(

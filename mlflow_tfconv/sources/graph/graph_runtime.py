@@ -158,6 +158,9 @@ def _original(
     graph = with_assets(Graph.of(source.graph_def), source)
     fed: dict[str, Ref] = {}
     shapes = {spec.name: spec.shape for spec in inference.inputs}
+    tensors = [*inference.cut_at.values(), *inference.wanted.values()]
+    if any(tensor.node not in graph for tensor in tensors):
+        return None  # it is inside a function that was put into the graph
     for name, tensor in inference.cut_at.items():
         kind = type_of(graph, tensor) or 1
         unknown = inference.unknown_rank(name)

@@ -39,7 +39,6 @@ _DEFAULTS = frozenset(
         "gather_nd",
         "group",
         "identity",
-        "l2_normalize",
         "less",
         "less_equal",
         "greater",
@@ -108,7 +107,7 @@ _DEFAULTS = frozenset(
 )
 _LOSS = re.compile(
     r"loss|cost|accuracy|metric|cross_?entropy|xentropy|x_ent|correct|error|regulari|penalty"
-    r"|evaluat|(^|/)acc(/|$)|(^|/)train(ing)?(_op)?(/|$)|mean_squared|(^|/)mse(/|$)|optimi[sz]er"
+    r"|evaluat|(^|/)acc(/|$)|mean_squared|(^|/)mse(/|$)|optimi[sz]er"
     r"|objective|divergence|summar(y|ies)",
     re.IGNORECASE,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import tensorflow as tf
+from tensorflow.python.training.moving_averages import assign_moving_average
 from training_graphs import (
     classify,
     dense,
@@ -46,6 +47,23 @@ def test_a_fused_batch_norm_is_told_to_use_its_moving_statistics(tmp_path):
     norm = next(node for node in found.graph if node.op.startswith("FusedBatchNorm"))
     assert not norm.attr["is_training"].b
     assert {"m", "v"} <= set(found.variables)
+
+
+@pytest.mark.parametrize("resource", [False, True])
+def test_of_averages_with_zero_debias_the_corrected_ones_are_taken(tmp_path, resource):
+    def build():
+        hidden = dense(features(), 8, "a")
+        start = v1.constant_initializer(0.4)
+        mean, variance = tf.nn.moments(hidden, [0])
+        updates = []
+        for name, value in (("mean", mean), ("variance", variance)):
+            kept = v1.get_variable(name, [8], None, start, use_resource=resource)
+            updates.append(assign_moving_average(kept, value, 0.9, zero_debias=True))
+        with tf.control_dependencies(updates):
+            hidden = tf.nn.batch_normalization(hidden, mean, variance, None, None, 1e-3)
+        classify(dense(hidden, 3, "b"))
+
+    assert {"mean", "variance"} <= set(inferred(build, tmp_path).variables)
 
 
 def test_statistics_that_nobody_kept_are_refused_with_their_node(tmp_path):
