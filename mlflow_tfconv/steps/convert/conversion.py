@@ -128,7 +128,8 @@ class Conversion:
         source = output / LIVE_MODEL if self.model is not None else self.request.source
         keras = output / KERAS_FILE if written.keras else None
         if keras is None and (self.model is not None or written.source_format == "keras"):
-            keras = source
+            # What is made of it has to take the same inputs as the exports.
+            keras = None if written.takes_other_inputs else source
         return ConvertedModel(
             source=source,
             saved_model=paths.get("saved_model"),

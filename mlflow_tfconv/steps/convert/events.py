@@ -24,7 +24,7 @@ def emit_results(converted: ConvertedModel, parameters: int, opset: int, emit: E
             "variant": "base",
             "format": name,
             "technique": "none",
-            "precision": "float32",
+            "precision": "float32" if name == "keras" else _precision(converted),
             "target_sparsity": 0.0,
         }
         digest = Digests().of(path) or ""
@@ -33,6 +33,12 @@ def emit_results(converted: ConvertedModel, parameters: int, opset: int, emit: E
         if name in converted.parity:
             error = converted.parity[name].max_abs_error
             emit(Metric(name="parity/max_abs_error", value=error, run=run))
+
+
+def _precision(converted: ConvertedModel) -> str:
+    """What the exports compute in."""
+    asked_for = (choice.chosen for choice in converted.choices if choice.what == "precision")
+    return next(asked_for, "float32")
 
 
 def _model_file(run: str, name: str, path: Path, converted: ConvertedModel) -> ModelFile:

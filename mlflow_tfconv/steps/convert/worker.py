@@ -24,7 +24,7 @@ from mlflow_tfconv.steps.convert.changes import (
     saved_in_precision,
 )
 from mlflow_tfconv.steps.convert.kept_answers import keep_answers, of_samples
-from mlflow_tfconv.steps.convert.options import source_options
+from mlflow_tfconv.steps.convert.options import preprocessing_of, source_options
 from mlflow_tfconv.steps.convert.phases import COMPARING, ONNX, READING, SAVED_MODEL, Phases
 from mlflow_tfconv.steps.convert.request import Request
 from mlflow_tfconv.steps.convert.verdict import answers_for, size_of, tolerance, verdict
@@ -167,6 +167,8 @@ def _write_keras(traced: Traced, request: Request) -> tuple[bool, tuple[str, ...
     """
     if traced.model is None or traced.source_format == "keras":
         return False, ()
+    if request.config.layout is not None or preprocessing_of(request) is not None:
+        return False, ()  # it would take other inputs than the exports
     from mlflow_tfconv.exporters.live_model import save_live_model
 
     try:

@@ -39,6 +39,11 @@ class Written:
     keras: bool = False
     saved_model: ParityReport | None = None
 
+    @property
+    def takes_other_inputs(self) -> bool:
+        """Whether the exports take what is put in front of the source, not what it takes itself."""
+        return any(choice.what in ("layout", "preprocessing") for choice in self.choices)
+
     def plain(self) -> dict[str, Any]:
         """Field to value: what may travel between processes."""
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
