@@ -14,7 +14,6 @@ import h5py
 import keras
 
 from mlflow_tfconv.errors import ConfigError, ConversionError
-from mlflow_tfconv.runtimes import layers_of_old  # noqa: F401 (registers layers)
 from mlflow_tfconv.runtimes.bytecode import bytecode_of, function_from
 from mlflow_tfconv.runtimes.keras_files import (
     archive_config,
@@ -24,6 +23,7 @@ from mlflow_tfconv.runtimes.keras_files import (
     opened_hdf5,
     refuse_empty_claims,
 )
+from mlflow_tfconv.runtimes.layers_of_old import registered  # noqa: F401 (registers layers)
 from mlflow_tfconv.runtimes.layers_of_old.given_function import GivenFunction
 
 Functions = Mapping[str, Callable[..., Any]]

@@ -25,6 +25,6 @@ def _load_pyfunc(path: str, **options: Any) -> Any:
     """What `mlflow.pyfunc.load_model` calls."""
     import mlflow.tensorflow
 
-    import mlflow_tfconv.runtimes.layers_of_old  # noqa: F401 (registers them with Keras)
+    import mlflow_tfconv.runtimes.layers_of_old.registered  # noqa: F401 (registers them with Keras)
 
     return mlflow.tensorflow._load_pyfunc(path, **options)
