@@ -36,6 +36,20 @@ def parity_rows(
     )
 
 
+def not_finite_warnings(reports: Mapping[str, ParityReport]) -> tuple[str, ...]:
+    """What a user should know of a source that passed with NaN or infinite outputs."""
+    found: dict[str, int] = {}
+    for report in reports.values():
+        for name, output in report.outputs.items():
+            found[name] = max(found.get(name, 0), output.not_finite)
+    return tuple(
+        f"The source itself gives NaN or infinite values for the examples: {count:,} in its output "
+        f"{name!r}. So do the exports."
+        for name, count in found.items()
+        if count
+    )
+
+
 def _rows(title: str, report: ParityReport) -> Iterator[tuple[str, ...]]:
     common = (report.allowed, f"{report.examples} ({report.samples})")
     if not report.outputs:

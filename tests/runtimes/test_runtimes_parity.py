@@ -12,7 +12,7 @@ from mlflow_tfconv.artifacts import ConvertedModel, Parity, ParityReport, Tensor
 from mlflow_tfconv.errors import ConfigError, ConversionError
 from mlflow_tfconv.runtimes.comparison import Comparison
 from mlflow_tfconv.runtimes.parity import check_parity
-from mlflow_tfconv.runtimes.parity_rows import COLUMNS, parity_rows
+from mlflow_tfconv.runtimes.parity_rows import COLUMNS, not_finite_warnings, parity_rows
 from mlflow_tfconv.runtimes.runtime import Runtime
 
 SAMPLES = [{"x": np.float32([1, 2, 3])}, {"x": np.float32([4])}]
@@ -151,6 +151,15 @@ def test_rows_say_each_output_of_each_format() -> None:
     assert rows[1][-1].startswith("disagrees: output 'y' differs by up to 4")
     broken = parity_rows({"onnx": verdict(lambda x: x[99])})
     assert "can't be run" in broken[0][-1]
+
+
+def test_nan_that_both_give_is_a_warning() -> None:
+    def some(x: Any) -> Any:
+        return np.where(x > 2, np.nan, x)
+
+    reports = {"onnx": verdict(some, source=some)}
+    assert "2 in its output 'y'" in not_finite_warnings(reports)[0]
+    assert not_finite_warnings({"onnx": verdict(lambda x: 2 * x)}) == ()
 
 
 def test_an_image_without_a_batch_is_one_example() -> None:

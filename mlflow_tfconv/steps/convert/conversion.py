@@ -142,7 +142,7 @@ class Conversion:
             parity=Parity(reports=reports),
             source_format=written.source_format,
             choices=written.choices,
-            warnings=written.warnings,
+            warnings=(*written.warnings, *not_finite_warnings(reports)),
         )
 
 
