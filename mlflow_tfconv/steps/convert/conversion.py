@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from mlflow_tfconv.artifacts import ConvertedModel, Parity, ParityReport
 from mlflow_tfconv.engine.events import Emit, ignore
 from mlflow_tfconv.errors import ConversionError, ParityError
+from mlflow_tfconv.runtimes.parity_rows import not_finite_warnings
 from mlflow_tfconv.steps.convert.phases import DONE, phases_of, progress
 from mlflow_tfconv.steps.convert.request import Given, Request, pickled
 from mlflow_tfconv.steps.convert.samples import stored_samples
