@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import tensorflow as tf
 
 from mlflow_tfconv.exporters.example_features import example_features
 from mlflow_tfconv.runtimes.graph_walk import GraphWalk, called_functions, node_name
-from mlflow_tfconv.runtimes.inlined_function import InlinedFunction
+from mlflow_tfconv.runtimes.inlined_function import ImportedGraph, InlinedFunction
 from mlflow_tfconv.runtimes.input_range import Content, Feature
 
 #: Operations that give their first input, or all inputs, in another form.
@@ -93,8 +94,12 @@ class Trails:
         """
         self._inlined, self._value = inlined, value
         self._walk = GraphWalk(inlined.graph_def)
-        self._operations = inlined.imported()
         self._functions = {f.signature.name: f for f in inlined.graph_def.library.function}
+
+    @cached_property
+    def _imported(self) -> ImportedGraph:
+        """The graph with its shapes, which few inputs need."""
+        return self._inlined.imported()
 
     def follow(self, name: str) -> InputTrail:
         """What the graph does with an input."""
@@ -178,9 +183,12 @@ class Trails:
         variable = self._inlined.variables.get(tensor)
         if variable is not None:
             return list(variable.shape.as_list())
-        operation = self._operations.operations.get(node_name(tensor))
-        if operation is None:
+        node = self._walk.nodes.get(node_name(tensor))
+        if node is None:
             return None
+        if node.op == "Const":
+            return [size.size for size in node.attr["value"].tensor.tensor_shape.dim]
+        operation = self._imported.operations[node.name]
         found = operation.outputs[int(tensor.partition(":")[2])].shape
         return None if found.rank is None else list(found.as_list())
 

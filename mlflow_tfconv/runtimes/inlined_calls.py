@@ -12,7 +12,8 @@ from tensorflow.python.framework.function_def_to_graph import function_def_to_gr
 
 from mlflow_tfconv.runtimes.graph_walk import tensor_name
 
-_CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+#: Operations that call a function.
+CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 
 
 def with_inlined_calls(graph_def: Any) -> Any:
@@ -22,9 +23,9 @@ def with_inlined_calls(graph_def: Any) -> Any:
         graph_def: It is changed.
     """
     functions = {function.signature.name: function for function in graph_def.library.function}
-    while calls := [node for node in graph_def.node if node.op in _CALLS]:
+    while calls := [node for node in graph_def.node if node.op in CALLS]:
         results: dict[str, str] = {}
-        nodes = [node for node in graph_def.node if node.op not in _CALLS]
+        nodes = [node for node in graph_def.node if node.op not in CALLS]
         for call in calls:
             inner, given = _body(call, functions[call.attr["f"].func.name])
             nodes += inner
