@@ -14,6 +14,7 @@ from typing import Any
 from mlflow_tfconv.artifacts import TensorSpec
 from mlflow_tfconv.errors import ConversionError
 from mlflow_tfconv.exporters.check_onnx import check_onnx
+from mlflow_tfconv.exporters.guard_padding import guard_padding
 from mlflow_tfconv.exporters.quiet_tensorflow import quiet_tensorflow
 from mlflow_tfconv.exporters.stable_names import stable_names
 from mlflow_tfconv.exporters.tf2onnx_log import errors_noted
@@ -66,7 +67,7 @@ def _write(
             raise _unconvertible([*errors, f"{type(error).__name__}: {error}"]) from error
     if errors:
         raise _unconvertible(errors)
-    model = stable_names(converted.model)
+    model = stable_names(guard_padding(converted.model))
     weights = weights_taken(model.graph, converted.tensors)
     check_onnx(model, weights, traced)
     try:
