@@ -43,6 +43,12 @@ TELLING = {
         "registered_model_version: digits 1",
         "run: ",
     ),
+    "06_convert_an_old_model.py": (
+        "is_training (placeholder): False",
+        "TensorFlow 1 checkpoint: True",
+        "problem  This model is refused: layer 'lambda_1' is a Lambda",
+        "Keras 1 file: model.onnx",
+    ),
 }
 
 #: What lies in the user's folder afterwards; the other examples leave nothing there.
