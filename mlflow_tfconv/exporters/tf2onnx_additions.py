@@ -9,20 +9,25 @@ from typing import Any
 
 
 @contextmanager
-def tf2onnx_adjusted(graph_module: Any) -> Iterator[None]:
+def tf2onnx_adjusted(graph_module: Any, transposes: Any) -> Iterator[None]:
     """Makes tf2onnx give the same model every time, and not copy its weights at every pass.
 
     Args:
         graph_module: `tf2onnx.graph`, which only the file that converts imports.
+        transposes: `tf2onnx.optimizer.transpose_optimizer`, likewise.
     """
     Graph, Node = graph_module.Graph, graph_module.Node  # noqa: N806 (classes)
+    passing = transposes.TransposeOptimizer
+    add = passing._add_handler
     old = Graph.extract_sub_graph_nodes, Graph.find_output_consumers, Node.update_proto
     Graph.extract_sub_graph_nodes = _in_order(Graph.extract_sub_graph_nodes)
     Graph.find_output_consumers = _in_order(Graph.find_output_consumers)
     Node.update_proto = _except_constants(Node.update_proto)
+    passing._add_handler = _except_numbers(add)
     try:
         yield
     finally:
+        passing._add_handler = add
         Graph.extract_sub_graph_nodes, Graph.find_output_consumers, Node.update_proto = old
 
 
@@ -45,6 +50,17 @@ def _except_constants(method: Callable[..., None]) -> Callable[..., None]:
             method(node, *args, **kwargs)
 
     return update
+
+
+def _except_numbers(method: Callable[..., bool]) -> Callable[..., bool]:
+    # A number added to a convolution without a bias is taken for a bias, which has a dimension.
+    def handler(optimizer: Any, transpose: Any, node: Any) -> bool:
+        added = node.inputs[1]
+        if added.is_const() and not added.get_tensor_value(as_list=False).shape:
+            return bool(optimizer._handle_node_having_branches(transpose, node))
+        return method(optimizer, transpose, node)
+
+    return handler
 
 
 def _place(node: Any) -> tuple[str, str]:

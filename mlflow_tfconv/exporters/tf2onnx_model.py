@@ -16,6 +16,7 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 from tf2onnx import graph as graph_module
 from tf2onnx import optimizer, tf_loader, tfonnx, utils
+from tf2onnx.optimizer import transpose_optimizer
 
 from mlflow_tfconv.exporters.explicit_einsum import explicit_einsums
 from mlflow_tfconv.exporters.frozen_graph import (
@@ -72,7 +73,11 @@ def lean_model(traced: Traced, *, opset: int, large_bytes: int = LARGE_BYTES) ->
     graph_def = with_placeholders(_optimized(frozen.graph_def, inputs, outputs), frozen.held)
     graph = _imported(push_scales(graph_def, frozen.held))
     tensors = HeldTensors(large_bytes)
-    with graph.as_default(), tf2onnx_adjusted(graph_module), held_tensors_used(tensors):
+    with (
+        graph.as_default(),
+        tf2onnx_adjusted(graph_module, transpose_optimizer),
+        held_tensors_used(tensors),
+    ):
         tf_loader.clear_functions()
         main, functions = tfonnx.graphs_from_tf(graph, inputs, outputs)
         _give_weights(main, weight_results(graph, frozen.held, outputs))
@@ -100,7 +105,7 @@ def plain_model(traced: Traced, *, opset: int) -> Converted:
     inputs = [tensor.name for tensor in frozen.inputs]
     outputs = [tensor.name for tensor in frozen.outputs]
     graph = _imported(_optimized(frozen.graph.as_graph_def(add_shapes=True), inputs, outputs))
-    with graph.as_default(), tf2onnx_adjusted(graph_module):
+    with graph.as_default(), tf2onnx_adjusted(graph_module, transpose_optimizer):
         converted = tfonnx.process_tf_graph(
             graph,
             continue_on_error=False,

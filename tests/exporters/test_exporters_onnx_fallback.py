@@ -16,6 +16,7 @@ from tensorflow.python.framework import convert_to_constants
 from tensorflow.python.grappler import tf_optimizer
 from tf2onnx import graph as graph_module
 from tf2onnx import optimizer, tf_loader, tfonnx, utils
+from tf2onnx.optimizer.transpose_optimizer import TransposeOptimizer
 
 from mlflow_tfconv.artifacts import TensorSpec
 from mlflow_tfconv.errors import ConversionError
@@ -149,6 +150,8 @@ RELIED_ON: dict[Callable[..., Any], list[str]] = {
     graph_module.Graph.extract_sub_graph_nodes: ["self", "outputs_name"],
     graph_module.Graph.find_output_consumers: ["self", "output_name"],
     graph_module.Node.update_proto: ["self"],
+    TransposeOptimizer._add_handler: ["self", "trans", "node"],
+    TransposeOptimizer._handle_node_having_branches: ["self", "trans", "node"],
 }
 
 
