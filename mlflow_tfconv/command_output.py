@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -46,7 +47,7 @@ def print_info(info: ModelInfo) -> None:
         table.add_row(Text("problem", style="red"), Text(text))
     if info.convertible:
         table.add_row("convert", Text(f"tfconv convert {info.path} OUTPUT"))
-    console.print(table)
+    _print(console, table)
 
 
 def print_converted(converted: ConvertedModel) -> None:
@@ -63,7 +64,7 @@ def print_converted(converted: ConvertedModel) -> None:
             )
     _add_signature(table, converted.inputs, converted.outputs)
     _add_notes(table, converted.choices, converted.warnings)
-    console.print(table)
+    _print(console, table)
 
 
 @contextmanager
@@ -86,6 +87,14 @@ def _console() -> Console:
     """Of a terminal's width; without a terminal lines are not broken."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=10_000)
+
+
+def _print(console: Console, table: Table) -> None:
+    """Without the blanks that fill the last column."""
+    with console.capture() as printed:
+        console.print(table)
+    for line in printed.get().splitlines():
+        click.echo(line.rstrip())
 
 
 def _rows() -> Table:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from mlflow_tfconv.arguments import in_short
 from mlflow_tfconv.artifacts import Dataset, TensorSpec
+from mlflow_tfconv.errors import ConfigError
 
 if TYPE_CHECKING:  # whoever gives arrays has imported it
     import numpy as np
@@ -17,6 +19,8 @@ if TYPE_CHECKING:  # whoever gives arrays has imported it
 
 #: A stream without an end is cut here; the report says how many examples were compared.
 MOST_BATCHES = 1000
+#: Examples of a dataset in a batch, where the model leaves it open.
+_BATCH_SIZE = 32
 
 
 class SampleSource(Protocol):
@@ -55,7 +59,7 @@ class StoredSamples:
         # The file is our own, written by the caller's process.
         with self.path.open("rb") as file:
             alone = pickle.load(file)  # noqa: S301
-            return pickle.load(file) if alone else list(_stream(self.path))  # noqa: S301
+            return pickle.load(file) if alone else _stream(self.path)  # noqa: S301
 
 
 def _stream(path: Path) -> Iterator[Any]:
@@ -66,7 +70,23 @@ def _stream(path: Path) -> Iterator[Any]:
 
 
 def stored_samples(samples: Any, path: Path) -> StoredSamples:
-    """Writes what a caller gave: arrays, a dict of them, or any iterable of such batches."""
+    """Writes what a caller gave: arrays, a dict of them, or any iterable of such batches.
+
+    Raises:
+        ConfigError: They hold what can't be written.
+    """
+    try:
+        _write(samples, path)
+    except (pickle.PicklingError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            "The samples are no batches.",
+            received=f"{in_short(samples)}: {error}",
+            expected="an iterable of {input_name: array of shape (batch, ...)}, or one such dict",
+        ) from error
+    return StoredSamples(path=path)
+
+
+def _write(samples: Any, path: Path) -> None:
     with path.open("wb") as file:
         if isinstance(samples, Mapping | str | bytes | list | tuple) or not _is_stream(samples):
             pickle.dump(True, file)
@@ -77,7 +97,6 @@ def stored_samples(samples: Any, path: Path) -> StoredSamples:
                 if number == MOST_BATCHES:
                     break
                 pickle.dump(_plain(item), file, protocol=5)
-    return StoredSamples(path=path)
 
 
 def _is_stream(samples: Any) -> bool:
@@ -129,15 +148,22 @@ class DatasetSamples:
         """As `feature_batches` gives them."""
         from mlflow_tfconv.data.batches import feature_batches
 
-        return feature_batches(
+        fixed = {spec.shape[0] for spec in inputs if spec.shape and spec.shape[0] is not None}
+        size = fixed.pop() if len(fixed) == 1 else _BATCH_SIZE
+        found = feature_batches(
             self.dataset,
             self.split,
-            batch_size=32,
-            inputs=inputs,
-            limit=self.limit,
+            batch_size=size,
+            inputs=[replace(spec, shape=(None, *spec.shape[1:])) for spec in inputs],
+            limit=max(self.limit, size),
             seed=0,
             input_map=self.input_map,
         )
+        return (b for b in found if size == _BATCH_SIZE or _length(b) == size)
+
+
+def _length(batch: Batch) -> int:
+    return len(next(iter(batch.values())))
 
 
 def dataset_samples(

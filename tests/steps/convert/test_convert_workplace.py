@@ -84,3 +84,8 @@ def test_samples_travel_in_whatever_form_they_are_given(samples: object, tmp_pat
     found = list(stored.batches(SPECS))
     assert sum(len(batch["x"]) for batch in found) == 4
     assert all(batch["x"].dtype == np.float32 for batch in found)
+
+
+def test_samples_that_are_none_are_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no batches"):
+        stored_samples(lambda: 1, tmp_path / "samples")
