@@ -8,6 +8,7 @@ have changed after it was saved. So several orders are tried: shapes and names m
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from mlflow_tfconv.errors import ConversionError
@@ -35,46 +36,70 @@ def arrangement(layer: Translated, stored: StoredLayer, path: Path) -> list[_Pla
     """
     arrays = stored.arrays
     likely = next(_orders(layer))
-    if len(likely) != len(arrays):
+    orders = [order for order in _orders(layer) if len(order) == len(arrays)]
+    if not orders:
         raise _other_number(layer, arrays, likely, path)
-    for order in _orders(layer):
-        placed = _placed(order, arrays)
-        if placed is not None and all(_names_agree(*one) for one in placed):
+    placings = [placed for order in orders if (placed := _placed(order, arrays)) is not None]
+    for placed in placings:
+        if all(_names_agree(*one) for one in placed):
             return placed
-    placed = _placed(likely, arrays)
-    if placed is not None:  # names that nobody knows tell nothing
-        return placed
-    raise _other_shapes(layer, arrays, likely, path)
+    if placings:  # names that nobody knows tell nothing
+        return placings[0]
+    raise _other_shapes(layer, arrays, orders[0], path)
 
 
 def _orders(layer: Translated) -> Iterator[_Slots]:
     """Ways in which a Keras may have written the weights, the likeliest first."""
-    yield [*_trained(layer, flags=True), *_still(layer, flags=True)]
-    yield [*_trained(layer, flags=False), *_still(layer, flags=False)]
-    yield [(leaf, place) for leaf in leaves(layer) for place in range(_count(leaf))]
+    most = max((len(leaf.possible_layouts()) for leaf in leaves(layer)), default=0)
+    for variant in range(most):
+        for flags in (True, False):
+            order = _Order(variant, flags)
+            yield [*order.trained(layer), *order.still(layer)]
+        yield [
+            (leaf, place)
+            for leaf in leaves(layer)
+            for place in range(len(_layout(leaf, variant).shapes))
+        ]
 
 
-def _trained(layer: Translated, *, flags: bool) -> _Slots:
-    if flags and not layer.trainable:
-        return []
-    if layer.children:
-        return [slot for child in layer.children for slot in _trained(child, flags=flags)]
-    return [(layer, place) for place in range(layer.possible_layouts()[0].trainable)]
+def _layout(leaf: Translated, variant: int) -> WeightLayout:
+    layouts = leaf.possible_layouts()
+    return layouts[min(variant, len(layouts) - 1)]
 
 
-def _still(layer: Translated, *, flags: bool) -> _Slots:
-    if layer.children:
-        still = [slot for child in layer.children for slot in _still(child, flags=flags)]
-        if flags and not layer.trainable:
-            trained = [s for child in layer.children for s in _trained(child, flags=flags)]
-            return [*trained, *still]
-        return still
-    first = 0 if flags and not layer.trainable else layer.possible_layouts()[0].trainable
-    return [(layer, place) for place in range(first, _count(layer))]
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """Weights that are trained before those that are not.
 
+    Attributes:
+        variant: Which of the layouts of each layer.
+        flags: Whether what the architecture says of being trained counts.
+    """
 
-def _count(leaf: Translated) -> int:
-    return len(leaf.possible_layouts()[0].shapes)
+    variant: int
+    flags: bool
+
+    def trained(self, layer: Translated) -> _Slots:
+        """Those that are trained."""
+        if self._frozen(layer):
+            return []
+        if layer.children:
+            return [slot for child in layer.children for slot in self.trained(child)]
+        return [(layer, place) for place in range(_layout(layer, self.variant).trainable)]
+
+    def still(self, layer: Translated) -> _Slots:
+        """Those that are not."""
+        if layer.children:
+            still = [slot for child in layer.children for slot in self.still(child)]
+            if not self._frozen(layer):
+                return still
+            return [*(slot for child in layer.children for slot in self.trained(child)), *still]
+        layout = _layout(layer, self.variant)
+        first = 0 if self._frozen(layer) else layout.trainable
+        return [(layer, place) for place in range(first, len(layout.shapes))]
+
+    def _frozen(self, layer: Translated) -> bool:
+        return self.flags and not layer.trainable
 
 
 def _placed(order: _Slots, arrays: Sequence[StoredArray]) -> list[_Placed] | None:

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from mlflow_tfconv.errors import ConfigError, ConversionError
+from mlflow_tfconv.runtimes.names import tidy_names
 
 
 def chosen_tensors(
@@ -32,11 +33,13 @@ def chosen_tensors(
             fix="Leave out `inputs` and `outputs`.",
         )
     tensors = _tensors(model)
-    taken = model.inputs if inputs is None else {n: _one(tensors, t) for n, t in inputs.items()}
-    given = model.outputs if outputs is None else {n: _one(tensors, t) for n, t in outputs.items()}
-    taken, given = _in_structure(taken, model, inputs is None), _in_structure(given, model, False)
+    given = _own(model) if outputs is None else outputs
+    wanted = {name: _one(tensors, tensor) for name, tensor in given.items()}
+    if inputs is None:
+        return keras.Model(_inputs_of(model), wanted, name=model.name)
+    taken = {name: _one(tensors, tensor) for name, tensor in inputs.items()}
     try:
-        return keras.Model(taken, given, name=model.name)
+        part = keras.Model(list(taken.values()), wanted, name=model.name)
     except ValueError as error:
         raise ConversionError(
             "The outputs that are wanted need more than the inputs that are wanted.",
@@ -45,15 +48,28 @@ def chosen_tensors(
             "all of them and the outputs",
             fix="Name every input that the outputs need, or leave out `inputs`.",
         ) from error
+    return _renamed(part, taken)
 
 
-def _in_structure(chosen: Any, model: Any, inputs: bool) -> Any:
-    """The model's own inputs in its own structure; single tensors by themselves."""
-    if inputs and not isinstance(model, keras.Sequential):
-        return model.input
-    if isinstance(chosen, list):
-        return chosen[0] if len(chosen) == 1 else chosen
-    return chosen
+def _own(model: Any) -> dict[str, str]:
+    """The model's own outputs by the names of their layers."""
+    names = [tensor._keras_history.operation.name for tensor in model.outputs]
+    unique = tidy_names(names)
+    return {unique[n]: f"{name}:{names[:n].count(name)}" for n, name in enumerate(names)}
+
+
+def _inputs_of(model: Any) -> Any:
+    return model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+
+
+def _renamed(part: Any, taken: Mapping[str, Any]) -> Any:
+    """A model around the part, for Keras has names for inputs of their own alone."""
+    inputs = {
+        name: keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=name)
+        for name, tensor in taken.items()
+    }
+    values = list(inputs.values())
+    return keras.Model(inputs, part(values if len(values) > 1 else values[0]))
 
 
 def _tensors(model: Any) -> dict[str, list[Any]]:

@@ -17,3 +17,13 @@ def in_file(path: Path) -> Iterator[None]:
     except TfconvError as error:
         error.received = f"{path}: {error.received}"
         raise
+
+
+@contextmanager
+def called_as(place: Path, path: Path) -> Iterator[None]:
+    """Calls a file that was unpacked for a moment by the name of what it is from."""
+    try:
+        yield
+    except TfconvError as error:
+        error.received = (error.received or "").replace(str(place), str(path))
+        raise

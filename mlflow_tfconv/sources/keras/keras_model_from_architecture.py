@@ -129,7 +129,7 @@ def _by_keras_itself(model: Any, weights: Path) -> KerasReading:
             model.load_weights(link)
         except (ValueError, OSError, KeyError) as error:
             raise ConversionError(
-                "The weights don't fit the model that the function builds.",
+                f"The weights of {weights.name} don't fit the model that was built.",
                 received=f"{weights}: {' '.join(str(error).split())}"[:500],
                 expected=f"weights of {model.name!r}",
                 fix="Name the weights that were saved from this very architecture.",

@@ -19,7 +19,7 @@ from mlflow_tfconv.sources.keras.archive_weights import archive_weights
 from mlflow_tfconv.sources.keras.assign_weights import assign_pairs
 from mlflow_tfconv.sources.keras.build_model import build_model
 from mlflow_tfconv.sources.keras.dialect import Origin
-from mlflow_tfconv.sources.keras.file_in_errors import in_file
+from mlflow_tfconv.sources.keras.file_in_errors import called_as, in_file
 from mlflow_tfconv.sources.keras.keras_model_from_h5 import keras3_reading
 from mlflow_tfconv.sources.keras.reading import KerasReading
 from mlflow_tfconv.sources.options import SourceOptions
@@ -40,7 +40,7 @@ def keras_model_from_archive(path: Path, options: SourceOptions = SourceOptions(
     said = Architecture(config=said.config, origin=Origin(version=version, backend="tensorflow"))
     with tempfile.TemporaryDirectory(prefix="tfconv-") as folder:
         weights = _unpacked(path, Path(folder) / _WEIGHTS)
-        with opened_hdf5(weights) as file:
+        with opened_hdf5(weights) as file, called_as(weights, path):
             return reading_by_paths(said, file, weights, options, source_format="keras_v2")
 
 

@@ -200,3 +200,12 @@ def test_theano_pools_with_more_padding_than_tensorflow() -> None:
     mean = TheanoPooling((1, 2), (1, 2), average=True)(row)
     np.testing.assert_array_equal(np.asarray(largest).ravel(), [0, 2])
     np.testing.assert_array_equal(np.asarray(mean).ravel(), [0, 1.5])
+
+
+def test_weights_of_keras_1_fit_an_architecture_of_keras_2() -> None:
+    config = {"name": "lstm", "units": 2, "batch_input_shape": [None, 4, 3]}
+    built = sequential(("LSTM", config))
+    gates = [np.full(shape, float(n)) for n in range(4) for shape in ((3, 2), (2, 2), (2,))]
+    assign_weights(built.translated, [stored("lstm", *gates)], Path("w.h5"), [])
+    kernel = np.asarray(built.model.weights[0])
+    np.testing.assert_array_equal(kernel[0], [0, 0, 2, 2, 1, 1, 3, 3])  # i c f o to i f c o

@@ -62,7 +62,8 @@ def _first_conv1d(translated: Translated, flipped: bool) -> Callable[[], Sequenc
             trainable=plain.trainable,
         )
 
-    return lambda: (layout((0, 1, 2, 3)), layout((2, 3, 1, 0)))
+    apart = kernel_layouts(translated, ((0, 1, 2),), flipped=flipped)
+    return lambda: (layout((0, 1, 2, 3)), layout((2, 3, 1, 0)), *apart())
 
 
 def _transposed(today: Any, spatial: int) -> Callable[[LayerConfig], Translated]:

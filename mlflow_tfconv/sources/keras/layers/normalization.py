@@ -10,6 +10,7 @@ from mlflow_tfconv.runtimes.layers_of_old.normalization import (
     BatchStatisticsNormalization,
     SampleNormalization,
 )
+from mlflow_tfconv.runtimes.layers_of_old.scale import LayerScale
 from mlflow_tfconv.sources.keras.layer_config import LayerConfig
 from mlflow_tfconv.sources.keras.layers.plain import made, note_unknown, plain
 from mlflow_tfconv.sources.keras.translated import Translated
@@ -52,6 +53,7 @@ def _layer_normalization(layer: LayerConfig) -> Translated:
 
 
 LAYERS: dict[str, Any] = {
+    "LayerScale": plain(LayerScale, ignored=("init_values", "projection_dim")),
     "BatchNormalization": _batch,
     "LayerNormalization": _layer_normalization,
     "GroupNormalization": plain(

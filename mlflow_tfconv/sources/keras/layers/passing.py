@@ -17,7 +17,7 @@ def _nothing(layer: LayerConfig) -> Translated:
 
 _AUGMENTATIONS = (
     "RandomFlip", "RandomRotation", "RandomZoom", "RandomTranslation", "RandomContrast",
-    "RandomBrightness", "RandomWidth", "RandomHeight",
+    "RandomBrightness", "RandomWidth", "RandomHeight", "StochasticDepth",
 )  # fmt: skip
 
 LAYERS: dict[str, Any] = {

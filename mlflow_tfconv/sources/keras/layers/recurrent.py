@@ -15,6 +15,7 @@ from mlflow_tfconv.sources.keras.kernels import flipped_in_space
 from mlflow_tfconv.sources.keras.layer_config import LayerConfig
 from mlflow_tfconv.sources.keras.layers.in_their_order import in_their_order
 from mlflow_tfconv.sources.keras.layers.plain import made, note_unknown
+from mlflow_tfconv.sources.keras.layers.theano import pads_otherwise
 from mlflow_tfconv.sources.keras.stored_layer import Array, Shape
 from mlflow_tfconv.sources.keras.translated import Translated, WeightLayout
 
@@ -91,14 +92,21 @@ def _layouts(
         if not kind.written:
             return (plain,)
         if layer.around.dialect.first:
-            together = layer.get("consume_less") == "gpu"
-            return (plain if together else gates_apart(translated, kind.written, kind.order),)
+            apart = gates_apart(translated, kind.written, kind.order)
+            return (plain, apart) if layer.get("consume_less") == "gpu" else (apart, plain)
         resets_before = kind is _GRU and len(plain.shapes[-1]) == 1
-        if len(plain.shapes) < 3 or resets_before:
+        if len(plain.shapes) < 3:
             return (plain,)
-        return (plain, as_cudnn_wants_it(translated, len(kind.written)))
+        if resets_before:  # weights of Keras 1 beside an architecture of Keras 2
+            return (plain, gates_apart(translated, kind.written, kind.order))
+        return (plain, as_cudnn_wants_it(translated, len(kind.written)), *_apart(translated, kind))
 
     return layouts
+
+
+def _apart(translated: Translated, kind: _Kind) -> Sequence[WeightLayout]:
+    """Keras 1 had no GRU that resets after the multiplication."""
+    return () if kind is _GRU else (gates_apart(translated, kind.written, kind.order),)
 
 
 def refuse_time_first(layer: LayerConfig) -> None:
@@ -163,6 +171,11 @@ def _convolutional(today: Any, spatial: int) -> Callable[[LayerConfig], Translat
     def translate(layer: LayerConfig) -> Translated:
         note_unknown(layer, {*_SEEN, *_CONVOLVED})
         note_states(layer)
+        if pads_otherwise(layer, spatial):
+            raise layer.refused(
+                "Theano pads a convolution of this kernel size and stride otherwise",
+                "If the model was trained on TensorFlow: original_backend='tensorflow'.",
+            )
         given: dict[str, Any] = {n: bool(layer.get(n)) for n in _RUN[:3] if layer.get(n)}
         if layer.channels_first and given.get("return_state"):
             raise layer.refused(
