@@ -96,6 +96,7 @@ def _write_plain(
             fix=lean_error.fix,
         ) from lean_error
     try:
+        _initialize(traced)
         warnings = _write(plain_model, traced, path, opset)
     except ConversionError:
         raise lean_error from None  # it says more
@@ -104,6 +105,13 @@ def _write_plain(
         "The ONNX model was converted with its weights by plain tf2onnx, which takes more time and "
         f"memory, because the lean way failed: {lean_error.received}",
     )
+
+
+def _initialize(traced: Traced) -> None:
+    """Plain tf2onnx takes values from the variables themselves."""
+    if not traced.weights.in_memory:
+        for variable in traced.function.graph.variables:
+            variable.assign(traced.weights.value(variable))
 
 
 def _weight_bytes(function: Any) -> int:

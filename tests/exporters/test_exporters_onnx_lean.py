@@ -14,6 +14,8 @@ import tensorflow as tf
 from keras import layers
 
 from mlflow_tfconv.artifacts import TensorSpec
+from mlflow_tfconv.exporters import onnx_from_traced as onnx_module
+from mlflow_tfconv.exporters.frozen_graph import NotLeanError
 from mlflow_tfconv.exporters.onnx_from_traced import onnx_from_traced
 from mlflow_tfconv.exporters.stable_names import stable_names
 from mlflow_tfconv.exporters.tf2onnx_log import errors_noted
@@ -323,3 +325,19 @@ def test_stored_weights_are_read_once_and_last(
     model = written(converted, tmp_path / "model.onnx")
     assert sorted(read) == ["kernel", "scale", "w"]
     assert [node.op_type for node in model.graph.node].count("Mul") == 0
+
+
+def test_plain_tf2onnx_gets_the_values_of_stored_weights(
+    stored: tuple[Traced, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, _ = stored
+    onnx_from_traced(source, tmp_path / "lean.onnx", opset=17)
+    monkeypatch.setattr(onnx_module, "lean_model", _not_lean)
+    assert onnx_from_traced(source, tmp_path / "plain.onnx", opset=17) != ()
+    batch = {"x": numbers(2, 5, 5, 4)}
+    lean, plain = (outputs_of(tmp_path / f"{way}.onnx", batch) for way in ("lean", "plain"))
+    np.testing.assert_allclose(plain, lean, atol=1e-6)
+
+
+def _not_lean(*_: Any, **__: Any) -> Any:
+    raise NotLeanError("it has something in it")
