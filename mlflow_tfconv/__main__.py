@@ -205,8 +205,9 @@ def _arrays(path: Path) -> Any:
 
 
 def _megabytes(path: Path) -> str:
-    files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
-    return f"{sum(file.stat().st_size for file in files) / 1e6:,.3f} MB"
+    from mlflow_tfconv.formats.model_files import model_bytes
+
+    return f"{model_bytes(path) / 1e6:,.3f} MB"
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from mlflow_tfconv.engine.atomic import write_text
+from mlflow_tfconv.errors import ConversionError
+from mlflow_tfconv.formats.onnx_data import onnx_data
 
 # A file changed within the clock's granularity of the look at it can change again unseen.
 _SETTLED_NS = 2_000_000_000
@@ -44,18 +46,26 @@ class Digests:
     def of(self, path: Path) -> str | None:
         """The digest of a file, of a folder with all its files, or of all files with a prefix.
 
-        The prefix of a TensorFlow checkpoint is a name that no file has: `<prefix>.index` and
-        others make it up. None when there is nothing of the kind.
+        An ONNX file is one with its external data. The prefix of a TensorFlow checkpoint is a name
+        that no file has: `<prefix>.index` and others make it up. None when there is nothing of the
+        kind.
         """
         if path.is_dir():
             return self._of_folder(path)
-        return self._of_file(path) if path.is_file() else self._of_prefix(path)
+        return self._of_model(path) if path.is_file() else self._of_prefix(path)
 
     def save(self) -> None:
         """Writes down what was learned."""
         if self.memory is not None and self._changed:
             write_text(self.memory, json.dumps(self._known))
             self._changed = False
+
+    def _of_model(self, path: Path) -> str:
+        try:
+            data = [file for file in onnx_data(path) if file.is_file()]
+        except ConversionError:  # nobody will read data that lie elsewhere
+            data = []
+        return self._together([path, *data], path.parent) if data else self._of_file(path)
 
     def _of_prefix(self, prefix: Path) -> str | None:
         found = sorted(prefix.parent.glob(f"{glob.escape(prefix.name)}.*"))

@@ -13,6 +13,7 @@ from onnx import helper, numpy_helper
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from mlflow_tfconv.errors import ConversionError
+from mlflow_tfconv.exporters.save_onnx import is_large, save_onnx
 
 HalfPrecision = Literal["float16", "bfloat16"]
 
@@ -25,8 +26,6 @@ MEANINGS = {
 _LARGEST = float(np.finfo(np.float16).max)
 #: Vectors stay as they are: they are few bytes, and scales and biases suffer most.
 _LEAST_VALUES = 256
-# A protobuf message can't hold more than 2 GiB.
-_LARGEST_SINGLE_FILE = 1_800_000_000
 
 
 def half_onnx(path: Path, precision: HalfPrecision) -> None:
@@ -41,10 +40,7 @@ def half_onnx(path: Path, precision: HalfPrecision) -> None:
     else:
         _refuse_large_weights(model)
         model = float16_model(model)
-    data = path.with_name(f"{path.name}.data")
-    data.unlink(missing_ok=True)
-    large = model.ByteSize() > _LARGEST_SINGLE_FILE
-    onnx.save(model, str(path), save_as_external_data=large, location=data.name if large else None)
+    save_onnx(model, path)
 
 
 def float16_model(model: onnx.ModelProto, keep: Collection[str] = ()) -> onnx.ModelProto:
@@ -55,7 +51,7 @@ def float16_model(model: onnx.ModelProto, keep: Collection[str] = ()) -> onnx.Mo
         keep: Names of nodes that stay in float32.
     """
     # Shape inference takes no message of more than 2 GiB.
-    large = model.ByteSize() > _LARGEST_SINGLE_FILE
+    large = is_large(model)
     half: onnx.ModelProto = convert_float_to_float16(
         model, keep_io_types=True, node_block_list=sorted(keep), disable_shape_infer=large
     )

@@ -18,12 +18,12 @@ import onnx
 
 from mlflow_tfconv.exporters.held_array import HeldArray
 from mlflow_tfconv.exporters.held_tensors import HeldTensors
+from mlflow_tfconv.formats.model_files import own_data
 
 #: Most bytes of one file; protobuf's limit is 2 GiB - 1, other tools need a little of it.
 MOST_FILE_BYTES = 2**31 - 2**20
 #: External data starts at pages, so that a runtime can map it into memory.
 _PAGE_BYTES = 4096
-_DATA_SUFFIX = ".data"
 
 _GRAPH_OF_MODEL = onnx.ModelProto.DESCRIPTOR.fields_by_name["graph"].number
 _INITIALIZER_OF_GRAPH = onnx.GraphProto.DESCRIPTOR.fields_by_name["initializer"].number
@@ -43,7 +43,7 @@ def write_onnx(
     weights: Sequence[Weight],
     path: Path,
     *,
-    most_file_bytes: int = MOST_FILE_BYTES,
+    most_file_bytes: int | None = None,
 ) -> None:
     """Writes the model as one file, or as `path` and `path` + ".data" where it is too large.
 
@@ -53,13 +53,13 @@ def write_onnx(
         model: The model without these weights.
         weights: Further initializers of its graph.
         path: The file.
-        most_file_bytes: Above this, weights go into the second file.
+        most_file_bytes: Above this, weights go into the second file; None is MOST_FILE_BYTES.
     """
     skeleton = _Skeleton.of(model, weights)
-    data = path.with_name(path.name + _DATA_SUFFIX)
+    data = own_data(path)
     written = [path]
     try:
-        if skeleton.size_bytes <= most_file_bytes:
+        if skeleton.size_bytes <= (most_file_bytes or MOST_FILE_BYTES):
             _write_one_file(skeleton, weights, path)
         else:
             written.append(data)

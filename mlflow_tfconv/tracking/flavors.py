@@ -16,6 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from mlflow_tfconv.formats.model_files import copy_data, model_bytes
 from mlflow_tfconv.tracking.keras_of_old import has_layers_of_old
 
 _DISTRIBUTIONS = {
@@ -67,10 +68,16 @@ def requirements(format: str) -> list[str]:  # noqa: A002 (the word that events 
 
 
 def _write_onnx(source: Path, path: Path, **options: Any) -> None:
+    """The file as it is, with its external data: the weights of large ones are not loaded."""
     import mlflow.onnx
     import onnx
 
-    mlflow.onnx.save_model(onnx.load(source), str(path), **options)
+    model = onnx.load(source, load_external_data=False)
+    mlflow.onnx.save_model(model, str(path), save_as_external_data=False, **options)
+    if copy_data(source, path):
+        mlflow_model = options["mlflow_model"]
+        mlflow_model.model_size_bytes = model_bytes(path)
+        mlflow_model.save(str(path / "MLmodel"))
 
 
 def _write_keras(source: Path, path: Path, **options: Any) -> None:

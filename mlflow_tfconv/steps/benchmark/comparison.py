@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,9 +12,9 @@ import numpy as np
 from mlflow_tfconv.artifacts import Variant, VariantReport
 from mlflow_tfconv.engine.events import Emit, Message, Metric, Progress, Tag
 from mlflow_tfconv.errors import BenchmarkError, ConversionError, TfconvError
+from mlflow_tfconv.formats.model_files import model_bytes
 from mlflow_tfconv.steps.benchmark.candidates import reference_first
 from mlflow_tfconv.steps.benchmark.measurement import Bench, Measurement
-from mlflow_tfconv.steps.benchmark.model_files import size_bytes
 from mlflow_tfconv.steps.benchmark.quality import (
     QualityMetric,
     agreement,
@@ -118,7 +119,8 @@ def file_metrics(variant: Variant) -> dict[str, float]:
         metrics["footprint/weights_mb"] = sum(audit.weights_bytes.values()) / _MB
         metrics["sparsity"] = audit.sparsity
     elif variant.path.exists():
-        metrics["footprint/size_mb"] = size_bytes(variant.path) / _MB
+        with suppress(ConversionError):  # it can't be measured either, which says why
+            metrics["footprint/size_mb"] = model_bytes(variant.path) / _MB
     if variant.parity is not None:
         metrics["parity/max_abs_error"] = variant.parity.max_abs_error
     return metrics

@@ -12,8 +12,8 @@ import numpy as np
 
 from mlflow_tfconv.artifacts import Audit
 from mlflow_tfconv.errors import AuditError
+from mlflow_tfconv.formats.model_files import model_files
 from mlflow_tfconv.steps.compress.integer_nodes import NodeCounts, integer_nodes
-from mlflow_tfconv.steps.compress.onnx_files import onnx_file_set
 from mlflow_tfconv.steps.compress.stored_weights import StoredWeight, stored_weights
 
 _CHUNK_BYTES = 1 << 20
@@ -55,7 +55,7 @@ def audit(path: Path, format: str, promise: Promise = Promise()) -> Audit:  # no
     zeros = {w.name: int(np.count_nonzero(w.array == w.zero)) for w in matrices}
     size = sum(w.array.size for w in matrices)
     nodes = integer_nodes(path) if format == "onnx" else NodeCounts(integer=0, floating={})
-    files = files_of(path, format)
+    files = model_files(path)
     return Audit(
         size_bytes=sum(file.stat().st_size for file in files),
         compressed_bytes=sum(map(_gzip_bytes, files)),
@@ -82,13 +82,6 @@ def require_kept(audit: Audit, name: str, technique: str) -> None:
             expected=f"a model to which `{technique}` was really done",
             fix=_FIXES[done],
         )
-
-
-def files_of(path: Path, format: str) -> tuple[Path, ...]:  # noqa: A002
-    """All files that a model consists of."""
-    if format == "onnx":
-        return onnx_file_set(path)
-    return (path,) if path.is_file() else tuple(sorted(p for p in path.rglob("*") if p.is_file()))
 
 
 _FIXES = {

@@ -14,10 +14,11 @@ from mlflow_tfconv.engine.codec import decode, encode
 from mlflow_tfconv.engine.digests import Digests
 from mlflow_tfconv.engine.parts import fingerprint_of
 from mlflow_tfconv.errors import CompressionError
+from mlflow_tfconv.formats.model_files import link_files, model_files
 from mlflow_tfconv.steps.compress.audit import Promise, audit, require_kept
 from mlflow_tfconv.steps.compress.calibration import Examples
 from mlflow_tfconv.steps.compress.config import QuantizeConfig, VariantConfig
-from mlflow_tfconv.steps.compress.onnx_files import onnx_file_set, read_onnx
+from mlflow_tfconv.steps.compress.onnx_files import read_onnx
 from mlflow_tfconv.steps.compress.onnx_weights import is_quantized
 from mlflow_tfconv.steps.compress.pruned_model import pruned_model
 from mlflow_tfconv.steps.compress.try_out import try_out
@@ -26,7 +27,6 @@ from mlflow_tfconv.steps.compress.workplace import (
     KERAS_MODEL,
     MODEL,
     Workplace,
-    link_files,
 )
 
 #: How a method is done: the file and its function.
@@ -109,7 +109,7 @@ def _promise(config: VariantConfig, zeros: int) -> Promise:
 
 def _read(folder: Path) -> Built:
     facts = json.loads((folder / FACTS).read_text())
-    digests = [Digests().of(file) for file in onnx_file_set(folder / MODEL)]
+    digests = [Digests().of(file) for file in model_files(folder / MODEL)]
     return Built(
         folder=folder,
         audit=decode(facts["audit"], folder),

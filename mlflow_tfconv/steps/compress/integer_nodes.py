@@ -25,6 +25,8 @@ _INTEGER = (
     "QLinear",
 )
 _NOT_COMPUTING = ("DynamicQuantizeLinear",)
+#: Where ONNX Runtime puts the weights of what it writes: one file can't hold more than 2 GiB.
+_DATA_OF_COPY = "session.optimized_model_external_initializers_file_name"
 #: What carries the arithmetic of a model; the rest may stay in float and nobody minds.
 _FLOAT = {
     "Attention": "Attention",
@@ -63,6 +65,7 @@ def integer_nodes(path: Path) -> NodeCounts:
         options.log_severity_level = 3
         options.optimized_model_filepath = str(laid_out)
         # One below the highest, whose layouts hang on this machine's processor.
+        options.add_session_config_entry(_DATA_OF_COPY, "model.onnx.data")
         level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
         options.graph_optimization_level = level
         onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -13,6 +13,7 @@ from mlflow_tfconv.data.manifest import read_manifest
 from mlflow_tfconv.device import Device
 from mlflow_tfconv.engine.parts import Parts
 from mlflow_tfconv.errors import ConfigError
+from mlflow_tfconv.formats.model_files import model_files, own_data
 from mlflow_tfconv.formats.recognition import recognised
 from mlflow_tfconv.runtimes.batches_of import Samples
 from mlflow_tfconv.runtimes.given_model import is_live_model, model_path
@@ -69,13 +70,7 @@ def one_variant(
     seed: int,
 ) -> Variant:
     """Writes `output`; see `compress`."""
-    if source.path.exists() and output.exists() and output.samefile(source.path):
-        raise ConfigError(
-            "The output is the model itself.",
-            received=str(output),
-            expected="a file of its own",
-            fix="Name another output; the model is left as it is.",
-        )
+    _refuse_own_files(source.path, output)
     parts = Parts(scratch)
     is_onnx = recognised(source.path).format == "onnx"
     place = Workplace(
@@ -95,6 +90,19 @@ def one_variant(
         audit=built.audit,
         fingerprint=built.fingerprint,
     )
+
+
+def _refuse_own_files(source: Path, output: Path) -> None:
+    """Nothing that the model consists of is written over."""
+    written = [file for file in (output, own_data(output)) if file.exists()]
+    for file in model_files(source) if source.is_file() else ():
+        if any(file.samefile(other) for other in written):
+            raise ConfigError(
+                "The output is the model itself.",
+                received=f"{output}; {file} belongs to the model {source}",
+                expected="a file of its own",
+                fix="Name another output; the model is left as it is.",
+            )
 
 
 def _given(calibration: Samples | None) -> Samples | None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import onnx
+from google.protobuf.message import EncodeError
 
 from mlflow_tfconv.errors import CompressionError
-
-# A protobuf message can't hold more than 2 GiB; below that one file is easier to carry around.
-_LARGEST_SINGLE_FILE = 1_800_000_000
+from mlflow_tfconv.exporters.save_onnx import save_onnx
+from mlflow_tfconv.formats.model_files import own_data, place_onnx, require_data
+from mlflow_tfconv.steps.compress.onnx_weights import constants_of
 
 
 def read_onnx(path: Path) -> onnx.ModelProto:
@@ -17,7 +19,9 @@ def read_onnx(path: Path) -> onnx.ModelProto:
 
     Raises:
         CompressionError: The file can't be read.
+        ConversionError: Its external data are missing, or lie outside of its folder.
     """
+    require_data(path)
     try:
         return onnx.load(path)
     except Exception as error:  # protobuf's, onnx's and the system's share no base of their own
@@ -25,39 +29,25 @@ def read_onnx(path: Path) -> onnx.ModelProto:
             "The ONNX file can't be read.",
             received=f"{path}: {error}",
             expected="an ONNX model, with its external data beside it",
-            fix="Convert the model again, or check that the file is complete.",
+            fix="Convert the model again, or check that the file is complete. External data have "
+            "to be files of their own: copy them where they are links.",
         ) from error
 
 
 def write_onnx(model: onnx.ModelProto, path: Path) -> None:
-    """Writes one file, or, when it is too large for that, the weights beside it."""
-    if is_large(model):
-        onnx.save(
-            model,
-            path,
-            save_as_external_data=True,
-            all_tensors_to_one_file=True,
-            location=f"{path.name}.data",
-        )
-    else:
-        onnx.save(model, path)
+    """Writes one file, or, when it is too large for that, the weights beside it.
 
-
-def is_large(model: onnx.ModelProto) -> bool:
-    """Whether the weights have to lie in a file of their own."""
-    return bool(model.ByteSize() > _LARGEST_SINGLE_FILE)
-
-
-def onnx_file_set(path: Path) -> tuple[Path, ...]:
-    """The ONNX file and the files with its external data."""
-    model = onnx.load(path, load_external_data=False)
-    locations = {
-        entry.value
-        for tensor in model.graph.initializer
-        for entry in tensor.external_data
-        if entry.key == "location"
-    }
-    return (path, *(path.parent / location for location in sorted(locations)))
+    Raises:
+        CompressionError: What is not weights is too large by itself.
+    """
+    try:
+        save_onnx(model, path)
+    except (EncodeError, ValueError) as error:
+        raise CompressionError(
+            "The variant is too large for an ONNX file.",
+            received=f"{path.name}: {error}",
+            expected="less than 2 GB beside the weights",
+        ) from error
 
 
 def opset_of(path: Path) -> int:
@@ -67,11 +57,24 @@ def opset_of(path: Path) -> int:
 
 
 def move_onnx(source: Path, target: Path) -> None:
-    """Moves an ONNX file with its external data, which are named after it."""
-    files = onnx_file_set(source)
-    if len(files) == 1:
-        source.replace(target)
-        return
-    write_onnx(read_onnx(source), target)
-    for file in files:
-        file.unlink()
+    """Moves an ONNX file of ours; its external data are called after it.
+
+    What was at `target` is replaced as a whole.
+    """
+    with tempfile.TemporaryDirectory(prefix=".move-", dir=source.parent) as folder:
+        named = Path(folder) / target.name
+        if require_data(source):
+            model = onnx.load(source, load_external_data=False)
+            _name_data(model, own_data(named).name)
+            named.write_bytes(model.SerializeToString(deterministic=True))
+            own_data(source).replace(own_data(named))
+        else:
+            source.replace(named)
+        place_onnx(named, target)
+
+
+def _name_data(model: onnx.ModelProto, name: str) -> None:
+    for tensor in constants_of(model):
+        for entry in tensor.external_data:
+            if entry.key == "location":
+                entry.value = name

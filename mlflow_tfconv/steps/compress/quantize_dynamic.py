@@ -8,9 +8,9 @@ from pathlib import Path
 from onnxruntime.quantization import QuantType
 from onnxruntime.quantization import quantize_dynamic as quantize
 
+from mlflow_tfconv.exporters.save_onnx import is_large
 from mlflow_tfconv.steps.compress.calibration import Examples
 from mlflow_tfconv.steps.compress.config import QuantizeConfig
-from mlflow_tfconv.steps.compress.onnx_files import is_large
 from mlflow_tfconv.steps.compress.patterns import matched
 from mlflow_tfconv.steps.compress.simplify_onnx import simplify_onnx
 

@@ -13,10 +13,10 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from onnxruntime.quantization import quantize_static as quantize
 
 from mlflow_tfconv.artifacts import TensorSpec
+from mlflow_tfconv.exporters.save_onnx import is_large
 from mlflow_tfconv.runtimes.runtime import open_runtime
 from mlflow_tfconv.steps.compress.calibration import Batch, Examples
 from mlflow_tfconv.steps.compress.config import QuantizeConfig
-from mlflow_tfconv.steps.compress.onnx_files import is_large
 from mlflow_tfconv.steps.compress.onnx_weights import nodes_with_weights
 from mlflow_tfconv.steps.compress.patterns import matched
 from mlflow_tfconv.steps.compress.simplify_onnx import simplify_onnx

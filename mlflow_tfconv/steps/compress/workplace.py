@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,13 +43,3 @@ class Workplace:
     recipe_root: Path | None = None
     device: Device = field(default_factory=Device)
     emit: Emit = ignore
-
-
-def link_files(source: Path, target: Path) -> None:
-    """Puts the files of a folder into another one: hard links where that is possible."""
-    target.mkdir(parents=True, exist_ok=True)
-    for file in source.iterdir():
-        try:
-            os.link(file, target / file.name)
-        except OSError:
-            shutil.copy2(file, target / file.name)

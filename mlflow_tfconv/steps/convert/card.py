@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from mlflow_tfconv.artifacts import ConvertedModel, TensorSpec
 from mlflow_tfconv.engine.cards import Card, Table, Text
 from mlflow_tfconv.formats.known_formats import FORMATS
+from mlflow_tfconv.formats.model_files import model_bytes
 from mlflow_tfconv.runtimes.parity_rows import COLUMNS, parity_rows
 
 _NAMES = {"saved_model": "SavedModel", "onnx": "ONNX"}
@@ -86,13 +85,8 @@ def _sizes(converted: ConvertedModel) -> Table:
         "ONNX": converted.onnx,
     }
     rows = tuple(
-        (name, path.name, f"{_size_bytes(path) / 1e6:,.3f}")
+        (name, path.name, f"{model_bytes(path) / 1e6:,.3f}")
         for name, path in paths.items()
         if path is not None and path.exists()
     )
     return Table(columns=("format", "file", "size (MB)"), rows=rows)
-
-
-def _size_bytes(path: Path) -> int:
-    files = path.rglob("*") if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files if file.is_file())

@@ -11,6 +11,8 @@ from mlflow_tfconv.artifacts import TensorSpec
 from mlflow_tfconv.engine.guarded_child import Voice
 from mlflow_tfconv.errors import ConversionError
 from mlflow_tfconv.formats.known_formats import Recognised
+from mlflow_tfconv.formats.model_files import model_bytes
+from mlflow_tfconv.formats.onnx_data import onnx_data
 from mlflow_tfconv.formats.recognition import recognised
 from mlflow_tfconv.sources.archive_models import split_archive_path
 from mlflow_tfconv.sources.options import SourceOptions
@@ -34,10 +36,11 @@ def look_into(request: Request, voice: Voice) -> Facts:
         "path": found.path if inside is None else request.source,
         "format": found.format,
         "detail": found.detail,
-        "size_bytes": size_bytes(found.path),
-        "missing": _missing(found, request),
+        "missing": (),
     }
     try:
+        facts["missing"] = _missing(found, request)
+        facts["size_bytes"] = model_bytes(found.path)
         facts |= _EASY.get(found.format, _nothing)(found.path)
         if not facts["missing"] and found.format not in _NOT_READ:
             facts |= _read(request)
@@ -86,6 +89,9 @@ def _missing(found: Recognised, request: Request) -> tuple[str, ...]:
             for suffix, why in files.items()
             if not any(found.path.parent.glob(f"{found.path.name}{suffix}*"))
         )
+    if found.format == "onnx":
+        gone = (file for file in onnx_data(found.path) if not file.is_file())
+        return tuple(f"{file.name}: the weights" for file in gone)
     return ()
 
 
@@ -139,6 +145,7 @@ def _signature_specs(values: Any) -> tuple[TensorSpec, ...]:
 
 
 def _onnx(path: Path) -> Facts:
+    """Of the file alone: its external data are not read."""
     import onnx
     from google.protobuf.message import DecodeError
 
@@ -200,14 +207,3 @@ _EASY: dict[str, Callable[[Path], Facts]] = {
     "tf_checkpoint_v1": _checkpoint,
     "object_checkpoint": _checkpoint,
 }
-
-
-def size_bytes(path: Path) -> int:
-    """All files of a model."""
-    if path.is_dir():
-        files = list(path.rglob("*"))
-    elif path.exists():
-        files = [path]
-    else:
-        files = list(path.parent.glob(f"{path.name}.*"))
-    return sum(file.stat().st_size for file in files if file.is_file())

@@ -14,6 +14,7 @@ from typing import Self
 from mlflow_tfconv.arguments import made_folder
 from mlflow_tfconv.engine.atomic import replace_folder
 from mlflow_tfconv.errors import ConfigError
+from mlflow_tfconv.formats.model_files import own_data, place_onnx
 
 #: Format to the name of its file or folder in the output folder.
 FILES = {"saved_model": "saved_model", "onnx": "model.onnx"}
@@ -56,8 +57,10 @@ class Workplace:
     def put_in_place(self) -> None:
         """Moves the exports into the output; what is there of the same name is replaced."""
         exports = exports_in(self.root)
-        # Data first, so that an ONNX file never names data that are not there.
-        for item in sorted(exports.iterdir(), key=lambda item: item.name == FILES["onnx"]):
+        onnx = exports / FILES["onnx"]
+        if onnx.is_file():
+            place_onnx(onnx, self.output / onnx.name)
+        for item in list(exports.iterdir()):
             if item.is_dir():
                 replace_folder(item, self.output / item.name)
             else:
@@ -96,7 +99,8 @@ def part_answers_in(work: Path) -> Path:
 
 
 def _require_places(output: Path) -> None:
-    for name in (FILES["onnx"], FILES["saved_model"]):
+    data = own_data(output / FILES["onnx"]).name
+    for name in (FILES["onnx"], data, FILES["saved_model"]):
         place, folder = output / name, name == FILES["saved_model"]
         if place.exists() and place.is_dir() != folder:
             raise ConfigError(

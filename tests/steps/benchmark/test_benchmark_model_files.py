@@ -1,4 +1,4 @@
-"""A model's files: a folder's, or an ONNX file's with its external data."""
+"""A model is measured with all its files: a folder's, or an ONNX file's with its external data."""
 
 from __future__ import annotations
 
@@ -9,20 +9,16 @@ import onnx
 import pytest
 
 from mlflow_tfconv.errors import BenchmarkError
-from mlflow_tfconv.steps.benchmark.model_files import files_digest, model_files, size_bytes
+from mlflow_tfconv.formats.model_files import model_bytes
+from mlflow_tfconv.steps.benchmark.model_files import files_digest
+from mlflow_tfconv.steps.benchmark.step import benchmark
 
 
-def with_external_data(model: Path) -> Path:
+def with_external_data(model: Path, location: str = "w.data") -> Path:
     onnx.save(
-        onnx.load(model), model, save_as_external_data=True, location="w.data", size_threshold=0
+        onnx.load(model), model, save_as_external_data=True, location=location, size_threshold=0
     )
     return model
-
-
-def test_external_data_belongs_to_the_model(make_model: Any) -> None:
-    model = with_external_data(make_model())
-    assert [file.name for file in model_files(model)] == ["m.onnx", "w.data"]
-    assert size_bytes(model) == model.stat().st_size + (model.parent / "w.data").stat().st_size
 
 
 def test_the_digest_changes_with_external_data(make_model: Any) -> None:
@@ -33,13 +29,20 @@ def test_the_digest_changes_with_external_data(make_model: Any) -> None:
     assert files_digest(model) != before
 
 
-def test_a_folder_is_all_its_files(tmp_path: Path) -> None:
-    (tmp_path / "m" / "variables").mkdir(parents=True)
-    (tmp_path / "m" / "saved_model.pb").write_bytes(b"123")
-    (tmp_path / "m" / "variables" / "v").write_bytes(b"4567")
-    assert size_bytes(tmp_path / "m") == 7
-
-
 def test_nothing_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(BenchmarkError, match="no model at this path"):
-        model_files(tmp_path / "gone.onnx")
+        files_digest(tmp_path / "gone.onnx")
+
+
+def test_models_with_external_data_are_measured_where_they_lie(make_model: Any, quick: Any) -> None:
+    whole, parted = make_model("whole"), with_external_data(make_model("parted"))
+    leaving = make_model("leaving")
+    proto = onnx.load(with_external_data(leaving, "l.data"), load_external_data=False)
+    proto.graph.initializer[0].external_data[0].value = "../l.data"
+    leaving.write_bytes(proto.SerializeToString())
+    report = benchmark([whole, parted, leaving], config=quick)
+    rows = {row.run_name: row for row in report.rows}
+    size = rows["parted/onnx"].metrics["footprint/size_mb"]
+    assert size == model_bytes(parted) / 1e6 > parted.stat().st_size / 1e6
+    assert rows["parted/onnx"].failure is None
+    assert "outside of its folder" in str(rows["leaving/onnx"].failure)
