@@ -127,8 +127,10 @@ class Guard:
                 end_group(started.pid)
                 raise
             finally:
-                status = started.wait()
+                # As long as it is a zombie, its number can't be another's.
+                os.waitid(os.P_PID, started.pid, os.WEXITED | os.WNOWAIT)
                 end_group(started.pid)  # what it has started itself
+                status = started.wait()
         return watch.answer(status)
 
 
@@ -300,8 +302,9 @@ def _audit(opened: list[str], listed: list[str]) -> None:
 
 def end_group(pid: int) -> None:
     """Ends a process and all that it has started; it gets no chance to do anything else."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)
+    for end in (os.killpg, os.kill):  # a child that was just forked has no group yet
+        with suppress(ProcessLookupError, PermissionError):
+            end(pid, signal.SIGKILL)
 
 
 def die_with(parent: int) -> None:
