@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from mlflow_tfconv.errors import ConversionError
 from mlflow_tfconv.sources.keras.arrangements import arrangement
 from mlflow_tfconv.sources.keras.not_finite import what_is_not_finite
 from mlflow_tfconv.sources.keras.stored_layer import Array, StoredArray, StoredLayer
-from mlflow_tfconv.sources.keras.translated import Translated, WeightLayout, leaves
+from mlflow_tfconv.sources.keras.translated import (
+    Translated,
+    WeightLayout,
+    as_they_are,
+    leaves,
+)
 
+_PIECE = 2**23  # values that are read at once: 32 MB of float32
 _Plan = list[tuple[Translated, WeightLayout, Sequence[StoredArray]]]
 
 
@@ -91,13 +99,29 @@ def _missing(
 def _assign(
     leaf: Translated, layout: WeightLayout, arrays: Sequence[StoredArray], warnings: list[str]
 ) -> None:
-    values = layout.values([_read(leaf, array, warnings) for array in arrays])
+    if layout.values is as_they_are:
+        for variable, array in zip(leaf.variables, arrays, strict=True):
+            _fill(variable, leaf, array, warnings)
+        return
+    values = layout.values([_noted(leaf, array, array.read(), warnings) for array in arrays])
     for variable, value in zip(leaf.variables, values, strict=True):
         variable.assign(value)
 
 
-def _read(leaf: Translated, array: StoredArray, warnings: list[str]) -> Array:
-    values = array.read()
+def _fill(variable: Any, leaf: Translated, array: StoredArray, warnings: list[str]) -> None:
+    """Large weights go into their variable piece by piece: they are in memory once."""
+    if array.rows is None or math.prod(array.shape) <= _PIECE:
+        variable.assign(_noted(leaf, array, array.read(), warnings))
+        return
+    count = max(1, _PIECE // math.prod(array.shape[1:]))
+    for start in range(0, array.shape[0], count):
+        rows = slice(start, min(start + count, array.shape[0]))
+        values = _noted(leaf, array, array.rows(rows), warnings)
+        variable.value[rows].assign(values.astype(variable.dtype, copy=False))
+
+
+def _noted(leaf: Translated, array: StoredArray, values: Array, warnings: list[str]) -> Array:
+    """The values; a warning is added when they are not finite."""
     words = what_is_not_finite(values)
     if words:
         warnings.append(

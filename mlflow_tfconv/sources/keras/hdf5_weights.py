@@ -77,13 +77,14 @@ def _array(path: Path, group: Any, layer: str, name: str) -> StoredArray:
 def stored_array(path: Path, item: Any, name: str) -> StoredArray:
     """A dataset that is read when it is wanted."""
     shape = tuple(int(size) for size in item.shape)
-    return StoredArray(name, shape, partial(_read, path, item.name))
+    read = partial(_read, path, item.name)
+    return StoredArray(name, shape, read, read if len(shape) > 1 else None)
 
 
-def _read(path: Path, name: str) -> Array:
+def _read(path: Path, name: str, rows: slice | None = None) -> Array:
     try:
         with h5py.File(path, "r") as file:
-            values = np.asarray(file[name][()])
+            values = np.asarray(file[name][() if rows is None else rows])
     except (OSError, RuntimeError, KeyError) as error:
         raise ConversionError(
             f"The weight {name!r} can't be read: the file is damaged or cut off.",

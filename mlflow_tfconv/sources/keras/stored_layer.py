@@ -20,11 +20,13 @@ class StoredArray:
         name: As the file calls it, such as "dense_1/kernel:0" or "dense_1_W".
         shape: From the file's own description; no data was read for it.
         read: Reads the values.
+        rows: Reads those of some entries of the first axis, where the file allows it.
     """
 
     name: str
     shape: Shape
     read: Callable[[], Array]
+    rows: Callable[[slice], Array] | None = None
 
     @property
     def kind(self) -> str:

@@ -209,3 +209,26 @@ def test_weights_of_keras_1_fit_an_architecture_of_keras_2() -> None:
     assign_weights(built.translated, [stored("lstm", *gates)], Path("w.h5"), [])
     kernel = np.asarray(built.model.weights[0])
     np.testing.assert_array_equal(kernel[0], [0, 0, 2, 2, 1, 1, 3, 3])  # i c f o to i f c o
+
+
+def test_a_large_weight_is_read_piece_by_piece(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel = np.arange(10.0, dtype=np.float32).reshape(5, 2)
+    kernel[4, 1] = np.nan
+    read: list[slice] = []
+
+    def rows(some: slice) -> np.ndarray[Any, Any]:
+        read.append(some)
+        return kernel[some]
+
+    arrays = (
+        StoredArray("dense_1/kernel:0", (5, 2), lambda: kernel, rows),
+        StoredArray("dense_1/bias:0", (2,), lambda: np.zeros(2, np.float32)),
+    )
+    monkeypatch.setattr("mlflow_tfconv.sources.keras.assign_weights._PIECE", 4)
+    built, warnings = sequential(("Dense", {**DENSE, "batch_input_shape": [None, 5]})), []
+    assign_weights(built.translated, [StoredLayer("dense_1", arrays)], Path("w.h5"), warnings)
+    np.testing.assert_array_equal(built.model.weights[0], kernel)
+    assert [some.start for some in read] == [0, 2, 4]
+    assert len(warnings) == 1
