@@ -108,11 +108,15 @@ def _traced(reference: KerasRuntime, inputs: tuple[TensorSpec, ...], options: So
 
 
 def _outputs(function: Any, outputs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
-    """With a fixed batch those of the outputs are fixed too."""
-    shapes = {name: tensor.shape for name, tensor in function.structured_outputs.items()}
+    """As they really are: fixed with a fixed batch, and of the type that is computed.
+
+    Keras takes what a StringLookup looks up for numbers.
+    """
+    found = {spec.name: function.structured_outputs[spec.name] for spec in outputs}
+    typed = [replace(spec, dtype=found[spec.name].dtype.name) for spec in outputs]
     return tuple(
-        replace(spec, shape=tuple(shapes[spec.name].as_list()))
-        if shapes[spec.name].rank is not None
+        replace(spec, shape=tuple(found[spec.name].shape.as_list()))
+        if found[spec.name].shape.rank is not None
         else spec
-        for spec in outputs
+        for spec in typed
     )

@@ -52,6 +52,16 @@ def test_text_is_whole_in_the_saved_model_and_onnx_begins_behind_it(tmp_path: Pa
         assert runtime.predict({"words": np.zeros((1, 4), np.int64)})["score"].shape == (1, 1)
 
 
+def test_a_label_of_keras_is_of_strings_and_its_number_is_in_the_onnx(tmp_path: Path) -> None:
+    x = keras.Input((4,), name="x")
+    best = keras.ops.argmax(layers.Dense(3)(x), -1)
+    label = layers.StringLookup(vocabulary=["a", "b"], invert=True, name="label")(best)
+    keras.Model(x, label).save(tmp_path / "label.keras")
+    converted = tfconv.convert(tmp_path / "label.keras", tmp_path / "out")
+    assert [(spec.name, spec.dtype) for spec in converted.outputs] == [("label", "string")]
+    assert [spec.name for spec in converted.onnx_outputs or ()] == ["label_ids"]
+
+
 @pytest.mark.parametrize(
     "arguments", [{"preprocessing": {"image": {"scal": 2}}}, {"layout": "chw"}, {"tolerance": "x"}]
 )
