@@ -59,7 +59,7 @@ def write_onnx(
     data = own_data(path)
     written = [path]
     try:
-        if skeleton.size_bytes <= (most_file_bytes or MOST_FILE_BYTES):
+        if not weights or skeleton.size_bytes <= (most_file_bytes or MOST_FILE_BYTES):
             _write_one_file(skeleton, weights, path)
         else:
             written.append(data)
