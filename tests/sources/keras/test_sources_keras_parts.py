@@ -14,7 +14,11 @@ import pytest
 
 from mlflow_tfconv.errors import ConversionError
 from mlflow_tfconv.runtimes.bytecode import bytecode_of, function_from
-from mlflow_tfconv.runtimes.layers_of_old.operations import known_function
+from mlflow_tfconv.runtimes.layers_of_old.operations import (
+    TensorFlowFunction,
+    TensorFlowOperation,
+)
+from mlflow_tfconv.runtimes.layers_of_old.tensorflow_functions import known_function
 from mlflow_tfconv.runtimes.layers_of_old.theano_padding import HalfPadded, TheanoPooling
 from mlflow_tfconv.sources.keras.architecture import architecture
 from mlflow_tfconv.sources.keras.assign_weights import assign_weights
@@ -232,3 +236,10 @@ def test_a_large_weight_is_read_piece_by_piece(
     np.testing.assert_array_equal(built.model.weights[0], kernel)
     assert [some.start for some in read] == [0, 2, 4]
     assert len(warnings) == 1
+
+
+def test_a_layer_of_ours_in_a_foreign_file_reads_no_files_either() -> None:
+    with pytest.raises(ValueError, match="ReadFile"):
+        TensorFlowOperation('{"name": "x", "op": "ReadFile"}', {})
+    with pytest.raises(ValueError, match="read_file"):
+        TensorFlowFunction("io.read_file")

@@ -11,9 +11,9 @@ from mlflow_tfconv.runtimes.layers_of_old.operations import (
     TensorFlowFunction,
     TensorFlowOperation,
     is_pure,
-    known_function,
     node_from_text,
 )
+from mlflow_tfconv.runtimes.layers_of_old.tensorflow_functions import known_function
 from mlflow_tfconv.sources.keras.layer_config import LayerConfig
 from mlflow_tfconv.sources.keras.layers.plain import made
 from mlflow_tfconv.sources.keras.translated import Translated
