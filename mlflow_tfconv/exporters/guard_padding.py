@@ -3,7 +3,8 @@
 Its optimizer (PadFusion, up to 1.31 at least) merges a Pad with zeros into the MaxPool that follows.
 But MaxPool pads with minus infinity: where all values of a window at the border are negative, zero
 would have been the largest. So in ResNet50V2, whose padding comes before any activation. A padding
-that is not exactly zero is left alone, so it becomes the smallest number there is.
+that is not exactly zero is left alone, so it becomes the smallest number that float16 has: it stays
+one when the model is made smaller later.
 """
 
 from __future__ import annotations
@@ -12,16 +13,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 #: Operations that give no negative numbers: zeros around their results do no harm.
 _NEVER_NEGATIVE = frozenset({"Abs", "Exp", "HardSigmoid", "Relu", "Sigmoid", "Softmax", "Softplus"})
 _MOVES = frozenset({"Identity", "Transpose"})
-_TINY = {
-    TensorProto.FLOAT: np.finfo(np.float32).tiny,
-    TensorProto.DOUBLE: np.finfo(np.float64).tiny,
-    TensorProto.FLOAT16: np.finfo(np.float16).smallest_subnormal,
-}
+_TINY = float(np.finfo(np.float16).smallest_subnormal)
+_FLOATS = frozenset({TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16})
 
 
 def guard_padding(model: Any) -> Any:
@@ -55,7 +53,7 @@ def _guard(graph: Any) -> None:
         value = known.get(node.input[2]) if len(node.input) > 2 else None
         dtype = value.data_type if value else types.get(node.input[0], TensorProto.FLOAT)
         if (
-            dtype in _TINY
+            dtype in _FLOATS
             and (value is None or not numpy_helper.to_array(value).any())
             and _is_pooled(node, consumers)
             and not _is_never_negative(node.input[0], producers)
@@ -79,7 +77,7 @@ def _is_never_negative(name: str, producers: dict[str, Any]) -> bool:
 
 def _set_value(graph: Any, node: Any, dtype: int) -> None:
     name = f"{node.name or node.output[0]}_padding"
-    tiny = np.asarray(_TINY[dtype])
+    tiny = np.array(_TINY, helper.tensor_dtype_to_np_dtype(dtype))
     graph.initializer.append(numpy_helper.from_array(tiny, name))
     del node.input[2:3]
     if len(node.input) == 2:
