@@ -27,13 +27,16 @@ def test_every_format_that_is_read_tells_its_inputs_and_outputs(
     assert "tfconv convert" in text
 
 
-def test_what_is_missing_is_said(cnn_file: Path, tmp_path: Path) -> None:
+def test_what_is_missing_is_said_unless_it_lies_beside(cnn_file: Path, tmp_path: Path) -> None:
     model = keras.saving.load_model(cnn_file)
-    model.save_weights(tmp_path / "m.weights.h5")
-    (tmp_path / "m.json").write_text(model.to_json())
-    assert "architecture" in tfconv.inspect_model(tmp_path / "m.weights.h5").missing[0]
-    assert "weights" in tfconv.inspect_model(tmp_path / "m.json").missing[0]
-    assert not tfconv.inspect_model(tmp_path / "m.json").convertible
+    weights, architecture = tmp_path / "m.weights.h5", tmp_path / "m.json"
+    model.save_weights(weights)
+    assert "architecture" in tfconv.inspect_model(weights).missing[0]
+    architecture.write_text(model.to_json())
+    assert tfconv.inspect_model(weights).missing == tfconv.inspect_model(architecture).missing == ()
+    weights.unlink()
+    assert "weights" in tfconv.inspect_model(architecture).missing[0]
+    assert not tfconv.inspect_model(architecture).convertible
 
 
 def test_a_checkpoint_is_known_with_and_without_its_graph(tmp_path: Path) -> None:
