@@ -1,4 +1,4 @@
-"""Operations of TensorFlow that tf2onnx has no handler for, in operations of ONNX.
+"""Operations of TensorFlow that tf2onnx has no (right) handler for, in operations of ONNX.
 
 A handler gets the graph of tf2onnx, the node, its name and the version of its operation.
 """
@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+
+from mlflow_tfconv.exporters.transposed_convolution import transposed_convolution
 
 #: Types of ONNX: float, int64, bool, double.
 _FLOAT, _INT64, _BOOL, _DOUBLE = 1, 7, 9, 11
@@ -201,6 +203,8 @@ OPERATIONS: dict[str, tuple[Handler, list[Any]]] = {
     "BitwiseAnd": (_bitwise_and, []),
     "BroadcastArgs": (_broadcast_args, []),
     "Bucketize": (_bucketize, []),
+    "Conv2DBackpropInput": (transposed_convolution, []),
+    "Conv3DBackpropInputV2": (transposed_convolution, []),
     "Erfc": (_erfc, []),
     "Expm1": (_expm1, []),
     "Log1p": (_log1p, []),
