@@ -70,6 +70,8 @@ class LayerConfig:
         said = self.arguments.get("data_format")
         if said in ("channels_first", "channels_last"):
             return bool(said == "channels_first")
+        if self.class_name.endswith("1D"):  # older than their data format, and as they always were
+            return False
         return self.around.dialect.channels_first
 
     @property

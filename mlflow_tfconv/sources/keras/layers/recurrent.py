@@ -15,6 +15,7 @@ from mlflow_tfconv.sources.keras.kernels import flipped_in_space
 from mlflow_tfconv.sources.keras.layer_config import LayerConfig
 from mlflow_tfconv.sources.keras.layers.in_their_order import in_their_order
 from mlflow_tfconv.sources.keras.layers.plain import made, note_unknown
+from mlflow_tfconv.sources.keras.layers.sizes_of_cells import with_sizes_of_cells
 from mlflow_tfconv.sources.keras.layers.theano import pads_otherwise
 from mlflow_tfconv.sources.keras.stored_layer import Array, Shape
 from mlflow_tfconv.sources.keras.translated import Translated, WeightLayout
@@ -149,6 +150,7 @@ def _any_cell(layer: LayerConfig) -> Translated:
     """RNN: a layer made from any cell."""
     refuse_time_first(layer)
     note_states(layer)
+    layer = with_sizes_of_cells(layer)
     cell = layer.around.translate(layer.arguments["cell"], layer.around)
     given = {name: bool(layer.get(name)) for name in _RUN if layer.get(name)}
     translated = made(layers.RNN, layer, cell=cell.layer, **given)
