@@ -149,10 +149,7 @@ def _give_weights(graph: Any, results: Mapping[str, HeldArray]) -> None:
 
 
 def _model(graph: Any) -> onnx.ModelProto:
-    # The pass that moves transpositions sorts the whole graph for every constant that is reshaped,
-    # such as a depthwise kernel, unless it was folded before (NASNetMobile: 12 s of 24).
-    passes = optimizer._get_optimizers()
-    for some in ({"fold_constants": passes["fold_constants"]}, passes):
-        # Catching errors would deep-copy the graph with its weights for every single pass.
-        graph = optimizer.optimize_graph(graph, catch_errors=False, optimizers=some)
+    # Catching errors would deep-copy the graph with its weights for every single pass. Folding
+    # constants before everything else would be faster, but loses masks of reversed sequences.
+    graph = optimizer.optimize_graph(graph, catch_errors=False)
     return graph.make_model("made by mlflow_tfconv", graph_name="model")

@@ -140,8 +140,7 @@ RELIED_ON: dict[Callable[..., Any], list[str]] = {
     tf_loader.clear_functions: [],
     tfonnx.graphs_from_tf: ["tf_graph", "input_names", "output_names"],
     tfonnx.process_graphs: ["main_g", "subgraphs", "custom_op_handlers", "inputs_as_nchw"],
-    optimizer.optimize_graph: ["graph", "catch_errors", "optimizers"],
-    optimizer._get_optimizers: [],
+    optimizer.optimize_graph: ["graph", "catch_errors"],
     utils.make_name: ["name"],
     graph_module.Graph.set_config: ["self", "target", "opset"],
     graph_module.Graph.make_const: ["self", "name", "np_val"],
@@ -180,7 +179,3 @@ def test_freezing_still_takes_values_by_the_names_of_captures() -> None:
 def test_tf2onnx_still_makes_and_reads_tensors_with_onnx_numpy_helper(name: str) -> None:
     place: Any = __import__(f"tf2onnx.{name}", fromlist=["numpy_helper"])
     assert place.numpy_helper is numpy_helper, f"tf2onnx.{name} reads its constants elsewhere"
-
-
-def test_constants_can_still_be_folded_by_a_pass_alone() -> None:
-    assert "fold_constants" in optimizer._get_optimizers()
