@@ -5,6 +5,7 @@ A file names them; only those that compute, and touch nothing outside, are found
 
 from __future__ import annotations
 
+import inspect
 import json
 from typing import Any
 
@@ -134,7 +135,21 @@ def _called(node: Any, values: list[Any]) -> Any:
     for attribute in definition.attr:
         if attribute.name in node.attr and attribute.name not in from_inputs:
             arguments[attribute.name] = _value(node.attr[attribute.name])
-    return getattr(tf.raw_ops, node.op)(**arguments)
+    function = getattr(tf.raw_ops, node.op)
+    renamed = _renamed(definition, function)
+    return function(**{renamed.get(name, name): value for name, value in arguments.items()})
+
+
+def _renamed(definition: Any, function: Any) -> dict[str, str]:
+    """What `tf.raw_ops` calls an argument otherwise than the operation does.
+
+    They stand in the same order: `reduction_indices` of Mean is `axis` there.
+    """
+    told = _told_by_inputs(definition)
+    theirs = [one.name for one in (*definition.input_arg, *definition.attr) if one.name not in told]
+    ours = [name for name in inspect.signature(function).parameters if name != "name"]
+    unknown = [name for name in theirs if name not in ours]
+    return dict(zip(unknown, [name for name in ours if name not in theirs], strict=True))
 
 
 def _told_by_inputs(definition: Any) -> set[str]:

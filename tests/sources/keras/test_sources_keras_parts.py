@@ -11,6 +11,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from tensorflow.python.framework import op_def_registry
 
 from mlflow_tfconv.errors import ConversionError
 from mlflow_tfconv.runtimes.bytecode import bytecode_of, function_from
@@ -243,3 +244,29 @@ def test_a_layer_of_ours_in_a_foreign_file_reads_no_files_either() -> None:
         TensorFlowOperation('{"name": "x", "op": "ReadFile"}', {})
     with pytest.raises(ValueError, match="read_file"):
         TensorFlowFunction("io.read_file")
+
+
+@pytest.mark.parametrize(
+    ("node", "constants", "expected"),
+    [
+        ({"op": "Mean", "attr": {"keep_dims": {"b": False}}}, {"1": [1]}, [[2.0], [5.0]]),
+        ({"op": "Split", "attr": {"num_split": {"i": "3"}}}, {"0": 1}, [[[1.0]], [[4.0]]]),
+        ({"op": "ExpandDims"}, {"1": 0}, [[[[1.0], [2.0], [3.0]], [[4.0], [5.0], [6.0]]]]),
+        (
+            {"op": "Squeeze", "attr": {"squeeze_dims": {"list": {"i": ["-1"]}}}},
+            {},
+            [[1, 2, 3], [4, 5, 6]],
+        ),
+    ],
+    ids=lambda value: value["op"] if isinstance(value, dict) and "op" in value else "",
+)
+def test_an_operation_is_called_by_the_names_of_its_definition(
+    node: dict[str, Any], constants: dict[str, Any], expected: Any
+) -> None:
+    types = {"T": {"type": "DT_FLOAT"}, "Tidx": {"type": "DT_INT32"}, "Tdim": {"type": "DT_INT32"}}
+    known = op_def_registry.get(node["op"]).attr
+    used = {one.name: types[one.name] for one in known if one.name in types}
+    text = json.dumps({"name": "x", **node, "attr": {**node.get("attr", {}), **used}})
+    given = np.arange(1.0, 7.0, dtype=np.float32).reshape(2, 3, 1)
+    answer = TensorFlowOperation(text, constants)(given)
+    np.testing.assert_array_equal(answer[0] if node["op"] == "Split" else answer, expected)
