@@ -44,9 +44,7 @@ def parity(traced: Traced, export: Path, precision: str) -> Any:
 
 
 @BOTH
-def test_an_onnx_file_is_half_as_large_and_agrees(
-    precision: HalfPrecision, tmp_path: Path
-) -> None:
+def test_an_onnx_file_is_half_as_large_and_agrees(precision: HalfPrecision, tmp_path: Path) -> None:
     traced, path = network(), tmp_path / "m.onnx"
     onnx_from_traced(traced, path, opset=17)
     size_bytes = path.stat().st_size
