@@ -51,7 +51,7 @@ def not_finite_warnings(reports: Mapping[str, ParityReport]) -> tuple[str, ...]:
 
 
 def _rows(title: str, report: ParityReport) -> Iterator[tuple[str, ...]]:
-    common = (report.allowed, f"{report.examples} ({report.samples})")
+    common = (report.allowed, f"{report.examples:,}")
     if not report.outputs:
         empty = ("",) * (len(COLUMNS) - 4)
         yield (title, *empty, *common, f"disagrees: {report.problem}")

@@ -15,11 +15,11 @@ def card_of(converted: ConvertedModel, parameters: int) -> Card:
     """Inputs and outputs, the verdict on each export, sizes and notes."""
     formats = " and ".join(_NAMES[name] for name in converted.parity)
     worst = max(report.max_abs_error for report in converted.parity.values())
-    examples = next(iter(converted.parity.values())).examples
+    first = next(iter(converted.parity.values()))
     source = FORMATS.get(converted.source_format, converted.source_format)
     return Card(
         title=f"{formats} agree with the source: largest difference {worst:.2g} "
-        f"on {examples} examples",
+        f"on {first.examples} examples",
         parts=(
             Text(text=f"Source: {source}, {parameters:,} parameters."),
             _signature(converted),
@@ -27,7 +27,7 @@ def card_of(converted: ConvertedModel, parameters: int) -> Card:
             Table(
                 columns=COLUMNS,
                 rows=parity_rows(converted.parity, _NAMES),
-                caption="Outputs compared with the source",
+                caption=f"Outputs compared with the source, on {first.samples}",
             ),
             _sizes(converted),
             *_choices(converted),
