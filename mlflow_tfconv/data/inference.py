@@ -77,7 +77,9 @@ class SchemaInference:
                     fix=f"Call it otherwise, for example {name.replace('/', '_')!r}.",
                 )
         self.features = {
-            name: FeatureSpec(dtype_name(array), array.shape, packed=is_packed(array))
+            name: FeatureSpec(
+                dtype_name(array), array.shape, encoding="raw" if is_packed(array) else "list"
+            )
             for name, array in arrays.items()
         }
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mlflow_tfconv.arguments import path_of
 from mlflow_tfconv.artifacts import Dataset
@@ -15,7 +15,7 @@ from mlflow_tfconv.data.schema import Schema
 from mlflow_tfconv.errors import DataError
 
 FILE_NAME = "manifest.json"
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +28,8 @@ class Shard:
         size_bytes: Of the file.
         sha256: Of the file.
         content: Sum of the sha256 of its examples modulo 2**256, in hex: the same in any order.
+        crc32c: CRC32C (Castagnoli) of the file, 8 hex digits: quick to check.
+        compression: "gzip", or "" for a plain file.
     """
 
     path: str
@@ -35,6 +37,8 @@ class Shard:
     size_bytes: int
     sha256: str
     content: str
+    crc32c: str = ""
+    compression: Literal["", "gzip"] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

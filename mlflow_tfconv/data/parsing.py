@@ -42,13 +42,13 @@ def _wire_features(schema: Schema) -> dict[str, Any]:
     features: dict[str, Any] = {}
     for name, spec in schema.features.items():
         features[name] = _wire_feature(spec)
-        if spec.packed and None in spec.shape[1:]:
+        if spec.encoding == "raw" and None in spec.shape[1:]:
             features[name + SHAPE_SUFFIX] = tf.io.FixedLenFeature([len(spec.shape)], tf.int64)
     return features
 
 
 def _wire_feature(spec: FeatureSpec) -> Any:
-    if spec.packed:
+    if spec.encoding == "raw":
         return tf.io.FixedLenFeature([], tf.string)
     dtype = _wire_dtype(spec)
     if not spec.varies:
@@ -70,7 +70,7 @@ def _decoded(name: str, spec: FeatureSpec, parsed: dict[str, tf.Tensor]) -> tf.T
     if spec.dtype == "string":
         return values
     dtype = tf.as_dtype(spec.dtype)
-    if not spec.packed:
+    if spec.encoding != "raw":
         return tf.cast(values, dtype)
     if not spec.varies:
         return tf.reshape(tf.io.decode_raw(values, dtype), (-1, *spec.shape))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 #: Suffix of the stored feature that holds the shape of an array of rank 2 and more.
 SHAPE_SUFFIX = "/shape"
@@ -14,6 +14,12 @@ ARRAY_DTYPES = (
     *("bool", "uint8", "int8", "uint16", "int16", "int32", "int64"),
     *("float16", "float32", "float64", "complex64", "complex128"),
 )
+
+#: How the shards hold a feature, see `FeatureSpec.encoding`.
+Encoding = Literal["list", "raw", "tensor", "image"]
+
+#: What a record of a shard is, see `Schema.layout`.
+Layout = Literal["example", "sequence_example", "block"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +31,19 @@ class FeatureSpec:
         shape: Of one example, without a batch; None for a dimension that varies; () for a scalar.
         class_names: What the values of a label mean. An integer label is an index into it; a string
             label is one of the names and is read as its index, int64.
-        packed: Whether the shards hold the array as the little-endian bytes of its elements in one
-            bytes value. Otherwise they hold a plain list of integers, floats or strings.
+        encoding: How the shards hold it. "list": a plain list of integers, floats or strings;
+            "raw": one bytes value with the little-endian elements in C order; "tensor": one bytes
+            value, a serialized TensorProto; "image": one bytes value, a JPEG, PNG, GIF or BMP file,
+            decoded to (height, width, channels) uint8 when read.
+        sequence: Whether it is a feature list of a tf.train.SequenceExample: the first dimension is
+            the steps.
     """
 
     dtype: str
     shape: tuple[int | None, ...] = ()
     class_names: tuple[str, ...] | None = None
-    packed: bool = False
+    encoding: Encoding = "list"
+    sequence: bool = False
 
     @property
     def varies(self) -> bool:
@@ -46,7 +57,9 @@ class FeatureSpec:
             "dtype": self.dtype,
             "shape": list(self.shape),
             "class_names": names,
-            "packed": self.packed,
+            "ragged": self.varies,
+            "encoding": self.encoding,
+            "sequence": self.sequence,
         }
 
     @classmethod
@@ -57,7 +70,8 @@ class FeatureSpec:
             dtype=data["dtype"],
             shape=tuple(data["shape"]),
             class_names=None if names is None else tuple(names),
-            packed=data.get("packed", False),
+            encoding=data.get("encoding", "list"),
+            sequence=data.get("sequence", False),
         )
 
 
@@ -69,11 +83,15 @@ class Schema:
         features: Feature name to what it is, labels and key included.
         label: Names of the label features; empty when there is none.
         key: The feature whose hash decides the split, or None.
+        layout: What a record is. "example": a tf.train.Example; "sequence_example": a
+            tf.train.SequenceExample; "block": the rows of many examples one after the other, see
+            `rows.py`.
     """
 
     features: Mapping[str, FeatureSpec]
     label: tuple[str, ...] = ()
     key: str | None = None
+    layout: Layout = "example"
 
     @property
     def labels(self) -> dict[str, FeatureSpec]:
@@ -90,10 +108,20 @@ class Schema:
     def to_json(self) -> dict[str, Any]:
         """Plain values, as in manifest.json."""
         features = {name: spec.to_json() for name, spec in self.features.items()}
-        return {"features": features, "label": list(self.label), "key": self.key}
+        return {
+            "layout": self.layout,
+            "features": features,
+            "label": list(self.label),
+            "key": self.key,
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Schema:
         """The inverse of `to_json`."""
         features = {name: FeatureSpec.from_json(item) for name, item in data["features"].items()}
-        return cls(features=features, label=tuple(data["label"]), key=data.get("key"))
+        return cls(
+            features=features,
+            label=tuple(data["label"]),
+            key=data.get("key"),
+            layout=data.get("layout", "example"),
+        )

@@ -27,11 +27,11 @@ def infer(*examples: Any, label: tuple[str, ...] = ()) -> SchemaInference:
         (True, FeatureSpec("bool")),
         ("text", FeatureSpec("string")),
         (b"bytes", FeatureSpec("string")),
-        ([1, 2], FeatureSpec("int64", (2,), packed=True)),
-        ([0.5], FeatureSpec("float32", (1,), packed=True)),
+        ([1, 2], FeatureSpec("int64", (2,), encoding="raw")),
+        ([0.5], FeatureSpec("float32", (1,), encoding="raw")),
         (["a", "b", "c"], FeatureSpec("string", (3,))),
-        (np.zeros((2, 3), "uint8"), FeatureSpec("uint8", (2, 3), packed=True)),
-        (np.zeros((2, 3), ">f8"), FeatureSpec("float64", (2, 3), packed=True)),
+        (np.zeros((2, 3), "uint8"), FeatureSpec("uint8", (2, 3), encoding="raw")),
+        (np.zeros((2, 3), ">f8"), FeatureSpec("float64", (2, 3), encoding="raw")),
     ],
 )
 def test_the_type_of_a_feature_is_inferred(value: Any, spec: FeatureSpec) -> None:

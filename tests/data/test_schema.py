@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from mlflow_tfconv.data.schema import FeatureSpec, Schema
 
-IMAGE = FeatureSpec("float32", (None, 8, 1), packed=True)
+IMAGE = FeatureSpec("float32", (None, 8, 1), encoding="raw")
 DIGIT = FeatureSpec("int64", (), class_names=("zero", "one"))
 
 

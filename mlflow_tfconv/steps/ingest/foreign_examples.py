@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from mlflow_tfconv.data.schema import FeatureSpec
+from mlflow_tfconv.data.schema import Encoding, FeatureSpec
 from mlflow_tfconv.errors import DataError
 from mlflow_tfconv.steps.ingest.config import FeatureConfig
 
@@ -54,11 +54,12 @@ class ForeignExamples:
 
     def spec(self, name: str, seen: FeatureSpec) -> FeatureSpec:
         """How a feature is to be read from the shards, after all records were seen."""
-        given, packed = self.given.get(name), self.packed[name]
+        given: FeatureConfig | None = self.given.get(name)
+        encoding: Encoding = "raw" if self.packed[name] else "list"
         if given is not None:
-            return FeatureSpec(given.dtype, given.shape, seen.class_names, packed)
+            return FeatureSpec(given.dtype, given.shape, seen.class_names, encoding)
         shape = () if seen.shape == (1,) else seen.shape
-        return FeatureSpec(seen.dtype, shape, seen.class_names, packed)
+        return FeatureSpec(seen.dtype, shape, seen.class_names, encoding)
 
     def _array(self, name: str, feature: Any, where: str) -> Array:
         kind = feature.WhichOneof("kind") or "bytes_list"
