@@ -37,10 +37,19 @@ class Found:
         example: `{feature: value}`, or the error for an example that can't be read. An error is
             given and not raised where the examples after it can be read all the same: whether it
             ends the step is for `ingest.on_error` to say.
+        split: The split that the source itself says ("train", "validation" or "test"), such as a
+            folder named so; None leaves it to the hash.
+        group: What the hash is taken of when the recipe names no `key`: examples of one group stay
+            in one split, such as the frames of a video. None takes the example itself.
+        original_shapes: Feature to the shape it had before the source changed it, for the
+            statistics: the size of an image before it was resized, or of one that stays encoded.
     """
 
     where: str
     example: Mapping[str, Any] | DataError
+    split: str | None = None
+    group: str | None = None
+    original_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 class Source(Protocol):
