@@ -1,11 +1,56 @@
-"""`ingest.location`: what it names on this machine."""
+"""`ingest.location`: what it names, on this machine or elsewhere."""
 
 from __future__ import annotations
 
 import glob
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from mlflow_tfconv.engine.secrets import without_secrets
 from mlflow_tfconv.errors import DataError
+from mlflow_tfconv.steps.ingest.local_files import local_files
+from mlflow_tfconv.steps.ingest.remote_files import is_url, remote_files
+from mlflow_tfconv.steps.ingest.source_file import SourceFile
+
+__all__ = ["SourceFile", "local_path", "source_files", "tfrecord_files"]
+
+
+def source_files(
+    location: str | tuple[str, ...],
+    root: Path,
+    *,
+    suffixes: tuple[str, ...] = (),
+    storage_options: Mapping[str, Any] | None = None,
+) -> tuple[SourceFile, ...]:
+    """The files that a location names: of each in turn in the order of their names, each once.
+
+    A folder gives the files with one of the suffixes in it and below it, without hidden ones and
+    markers such as `_SUCCESS`. A pattern (`*`, `?`, `[...]`, and `**` for any folders) gives the
+    files that it fits, or, where it fits folders only, those in them.
+
+    Args:
+        location: Paths from the root, patterns, or URLs; one or several.
+        root: The recipe's folder.
+        suffixes: Such as ".csv" and ".csv.gz", in small letters; none takes every file.
+        storage_options: What fsspec gets for URLs.
+
+    Raises:
+        DataError: Nothing is there, or it can't be looked at.
+        MissingLibraryError: It is a URL whose library is not installed.
+    """
+    found: dict[str, SourceFile] = {}
+    for one in (location,) if isinstance(location, str) else location:
+        files = (
+            remote_files(one, suffixes, storage_options or {})
+            if is_url(one)
+            else local_files(one.removeprefix("file://"), root, suffixes)
+        )
+        if not files:
+            raise _no_files(one, root, suffixes)
+        for file in files:
+            found.setdefault(file.url_or_path, file)
+    return tuple(found.values())
 
 
 def local_path(location: str, root: Path) -> str:
@@ -16,9 +61,9 @@ def local_path(location: str, root: Path) -> str:
     """
     if "://" in location:
         return location
-    path = root / location
+    path = root / Path(location).expanduser()
     if not path.exists() and not glob.has_magic(location):
-        raise _nothing_there(location, path)
+        raise _no_files(location, root, ())
     return str(path)
 
 
@@ -37,14 +82,17 @@ def tfrecord_files(location: str, root: Path) -> tuple[Path, ...]:
         names = glob.glob(str(path), recursive=True)  # noqa: PTH207 (Path.glob takes no absolute one)
         found = [Path(name) for name in names if Path(name).is_file()]
     if not found:
-        raise _nothing_there(location, path)
+        raise _no_files(location, root, ())
     return tuple(sorted(file.resolve() for file in found))
 
 
-def _nothing_there(location: str, path: Path) -> DataError:
+def _no_files(location: str, root: Path, suffixes: tuple[str, ...]) -> DataError:
+    kinds = f" {' or '.join(suffixes)}" if suffixes else ""
+    where = location if is_url(location) else str(root / Path(location).expanduser())
     return DataError(
         "There are no data at ingest.location.",
-        received=location,
-        expected=f"a file or folder, or a pattern that fits files: {path}",
+        received=without_secrets(location),
+        expected=f"a file, a folder with{kinds} files, or a pattern that fits files: "
+        f"{without_secrets(where)}",
         fix="Set ingest.location; a relative path starts at the recipe's folder.",
     )

@@ -1,0 +1,55 @@
+"""What is secret in a URL or in options of a storage, and never shown, logged or stored."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+MASK = "***"
+
+_SECRET_NAME = re.compile(
+    r"key|secret|token|pass|credential|auth|signature|\bsig\b|sas|cookie|connection_string", re.I
+)
+_NO_SECRETS = ("anon", "google_default", "cloud", "browser", "cache", "", None, True, False)
+_USER = re.compile(r"(://)[^/@\s]+@")
+_QUERY_VALUE = re.compile(r"([?&;][^=&;\s]+=)[^&;\s'\"]+")
+
+
+def without_secrets(text: str, storage_options: Mapping[str, Any] | None = None) -> str:
+    """A text with URLs in it, without their users, passwords and the values of their queries.
+
+    Args:
+        text: Any text.
+        storage_options: Options whose secret values are taken out too, wherever they stand.
+    """
+    for value in sorted(set(_secret_values(storage_options or {})), key=len, reverse=True):
+        text = text.replace(value, MASK)
+    return _QUERY_VALUE.sub(rf"\g<1>{MASK}", _USER.sub(rf"\g<1>{MASK}@", text))
+
+
+def masked(value: Any, name: str = "") -> Any:
+    """Options, or a whole recipe, with `***` for what is secret; keys and shape stay.
+
+    Args:
+        value: Plain values, as JSON holds them.
+        name: The key that the value stands at.
+    """
+    if isinstance(value, Mapping):
+        return {key: masked(item, str(key)) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(masked(item, name) for item in value)
+    if name and _SECRET_NAME.search(name) and value not in _NO_SECRETS:
+        return MASK
+    return without_secrets(value) if isinstance(value, str) and "://" in value else value
+
+
+def _secret_values(value: Any, name: str = "") -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _secret_values(item, str(key))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _secret_values(item, name)
+    elif isinstance(value, str) and value not in _NO_SECRETS and _SECRET_NAME.search(name):
+        yield value
