@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
+from mlflow_tfconv.data.example_messages import Example
 from mlflow_tfconv.data.inference import Arrays, is_packed
 from mlflow_tfconv.data.schema import SHAPE_SUFFIX
 from mlflow_tfconv.data.values import is_text
@@ -19,24 +19,23 @@ def serialized_example(arrays: Arrays) -> bytes:
     arrays are one bytes value with the little-endian elements in C order, those of rank 2 and more
     with their shape beside them, in `<name>/shape`.
     """
-    features: dict[str, Any] = {}
+    example = Example()
+    features = example.features.feature
     for name, array in arrays.items():
-        features[name] = _feature(array)
+        _put(features[name], array)
         if is_packed(array) and array.ndim > 1:
-            features[name + SHAPE_SUFFIX] = _integers(array.shape)
-    example = tf.train.Example(features=tf.train.Features(feature=features))
+            features[name + SHAPE_SUFFIX].int64_list.value.extend(array.shape)
     return bytes(example.SerializeToString(deterministic=True))
 
 
-def _feature(array: np.ndarray[Any, Any]) -> Any:
+def _put(feature: Any, array: np.ndarray[Any, Any]) -> None:
     if is_packed(array):
-        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[array.tobytes()]))
-    if is_text(array):
-        return tf.train.Feature(bytes_list=tf.train.BytesList(value=list(array.flat)))
-    if array.dtype.kind == "f":
-        return tf.train.Feature(float_list=tf.train.FloatList(value=[array.item()]))
-    return _integers((int(array),))
-
-
-def _integers(values: tuple[int, ...]) -> Any:
-    return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
+        feature.bytes_list.value.append(array.tobytes())
+    elif is_text(array):
+        # An empty list is a list all the same: a feature without a kind would count as missing.
+        feature.bytes_list.SetInParent()
+        feature.bytes_list.value.extend(array.flat)
+    elif array.dtype.kind == "f":
+        feature.float_list.value.append(array.item())
+    else:
+        feature.int64_list.value.append(int(array))

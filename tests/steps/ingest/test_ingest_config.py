@@ -37,9 +37,9 @@ def test_an_unknown_key_is_refused() -> None:
     ("data", "says"),
     [
         ({"using": "costum"}, "Did you mean 'custom'"),
-        ({"using": "excel"}, "custom, tfrecord"),
-        ({"using": "tfrecord"}, "names no local file"),
-        ({"using": "tfrecord", "location": "s3://x"}, "names no local file"),
+        ({"using": "excel"}, "csv, custom, image_folder"),
+        ({"using": "tfrecord"}, "ingest.location names nothing"),
+        ({"using": "csv", "location": ["a.csv", ""]}, "ingest.location names nothing"),
         ({"using": "tfrecord", "location": "x", "params": {"a": 1}}, "ingest.params"),
         ({"features": {"x": {"dtype": "int64"}}}, "ingest.features"),
         ({"features": {"x": {"dtype": "float"}}}, "dtype"),
@@ -48,6 +48,8 @@ def test_an_unknown_key_is_refused() -> None:
         ({"split_ratios": [0.8, 0.3, 0.1]}, "the sum 1"),
         ({"split_ratios": [1.2, -0.1, -0.1]}, "split_ratios"),
         ({"shard_mb": 0}, "shard_mb"),
+        ({"writers": 0}, "ingest.writers"),
+        ({"max_errors": -1}, "ingest.max_errors"),
     ],
 )
 def test_what_can_not_be_used_says_what_can(data: dict[str, Any], says: str) -> None:

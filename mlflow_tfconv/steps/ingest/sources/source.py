@@ -20,12 +20,15 @@ class Piece:
         identity: What tells that its content is unchanged, such as the size and the time of the
             file's last change; plain values. A killed ingest does not read it again.
         size_bytes: About what it will give, for the progress; None when nobody knows.
+        split: The split that all of it belongs to, where it says so itself; None lets the hash of
+            each example decide.
     """
 
     name: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
     identity: Mapping[str, Any] = field(default_factory=dict)
     size_bytes: int | None = None
+    split: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
