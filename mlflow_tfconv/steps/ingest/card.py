@@ -80,11 +80,12 @@ def _shape(spec: FeatureSpec) -> str:
 
 
 def _range(name: str, statistics: Statistics) -> tuple[str, str]:
-    known = statistics.ranges.get(name)
+    known = statistics.features.get(name)
     if known is None:
         return "", ""
     low_high = f"{known.low:g} to {known.high:g}" if math.isfinite(known.low) else ""
-    return low_high, f"{known.not_finite:,}" if known.not_finite else ""
+    not_finite = known.missing + known.infinite
+    return low_high, f"{not_finite:,}" if not_finite else ""
 
 
 def _balance(manifest: Manifest, statistics: Statistics) -> Iterator[Table]:

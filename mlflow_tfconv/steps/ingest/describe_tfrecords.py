@@ -111,7 +111,7 @@ def _in_place(reader: _Reader, named: dict[Path, str | None]) -> Splits:
 def _described(reader: _Reader, file: Path, split: str) -> Shard:
     count = content = 0
     for record, arrays in reader.read(file):
-        reader.statistics.add(split, arrays)
+        reader.statistics.add(split, arrays, record_digest(record))
         count += 1
         content += record_digest(record)
     return Shard(
@@ -132,5 +132,5 @@ def _split_anew(
                 identity = identity_of(arrays[config.key]) if config.key else record
                 split = split_of(identity, config.split_ratios)
                 writers[split].write(record)
-                reader.statistics.add(split, arrays)
+                reader.statistics.add(split, arrays, record_digest(record))
     return {split: writer.shards for split, writer in writers.items()}

@@ -83,6 +83,6 @@ def _shown(
     """Values between 0 and 1, on one scale for all examples."""
     if array.dtype == np.uint8:
         return array / np.float32(255)
-    known = statistics.ranges[feature]
+    known = statistics.features[feature]
     width = (known.high - known.low) or 1.0
     return np.clip(np.nan_to_num((array.astype(np.float64) - known.low) / width), 0, 1)

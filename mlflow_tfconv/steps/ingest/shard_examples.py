@@ -9,7 +9,7 @@ from typing import Any
 
 from mlflow_tfconv.data.examples import serialized_example
 from mlflow_tfconv.data.inference import SchemaInference
-from mlflow_tfconv.data.manifest import Manifest
+from mlflow_tfconv.data.manifest import Manifest, record_digest
 from mlflow_tfconv.data.shards import split_writers
 from mlflow_tfconv.data.splits import SPLITS, identity_of, split_of
 from mlflow_tfconv.data.user_code import load_user_module, user_function
@@ -45,7 +45,7 @@ def shard_examples(
             identity = identity_of(arrays[config.key]) if config.key else record
             split = split_of(identity, config.split_ratios)
             writers[split].write(record)
-            statistics.add(split, arrays)
+            statistics.add(split, arrays, record_digest(record))
     if not inference.features:
         raise DataError(f"{FUNCTION} in {FILE} yields no examples.", fix="Check what it reads.")
     schema = inference.schema(classes.of_labels(statistics))

@@ -1,83 +1,108 @@
-"""What is learned of the examples on their way through, in little memory."""
+"""What is learned of the examples on their way through, in little memory.
+
+Every part of the data has statistics of its own; merged they are those of the whole, the same to
+the bit whatever the parts were and whoever read them.
+"""
 
 from __future__ import annotations
 
-import random
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mlflow_tfconv.data.inference import Arrays
+from mlflow_tfconv.data.splits import SPLITS
 from mlflow_tfconv.data.values import is_text
 from mlflow_tfconv.errors import DataError
+from mlflow_tfconv.steps.ingest.feature_statistics import FeatureStatistics
+from mlflow_tfconv.steps.ingest.samples import Sample, Samples
+from mlflow_tfconv.steps.ingest.statistics_file import read_with_samples, write_with_samples
 
-SAMPLES = 24
 _MOST_CLASSES = 10_000
-_THUMBNAIL_PIXELS = 128
+_NO_SHAPES: Mapping[str, tuple[int, ...]] = {}
 
-
-@dataclass(slots=True)
-class Range:
-    """The finite values of a feature.
-
-    Attributes:
-        low: The smallest.
-        high: The largest.
-        not_finite: How many examples have a NaN or an infinity in it.
-    """
-
-    low: float = float("inf")
-    high: float = float("-inf")
-    not_finite: int = 0
-
-    def add(self, array: np.ndarray[Any, Any]) -> None:
-        """Takes one example's values; complex ones and empty arrays say nothing."""
-        if array.size == 0 or array.dtype.kind == "c":
-            return
-        low, high = float(array.min()), float(array.max())
-        if not np.isfinite(low) or not np.isfinite(high):
-            self.not_finite += 1
-            finite = array[np.isfinite(array)]
-            if finite.size == 0:
-                return
-            low, high = float(finite.min()), float(finite.max())
-        self.low, self.high = min(self.low, low), max(self.high, high)
+#: Label to the number of examples of each (value, split).
+Classes = dict[str, Counter[tuple[Any, str]]]
 
 
 class Statistics:
-    """Counts, classes, ranges and some examples to look at.
+    """Counts, classes, ranges, sizes and some examples to look at.
 
     Attributes:
         counts: Number of examples of each split.
-        ranges: Range of each numeric feature.
+        features: What is known of the values of each feature.
         classes: Label to the number of examples of each (value, split); single values of text,
-            integers and bools only.
-        samples: A few examples of all splits, drawn evenly, with images made small.
+            integers and bools only, and no label of more values than classes can be.
     """
 
-    def __init__(self, labels: tuple[str, ...]) -> None:
-        self.counts: Counter[str] = Counter()
-        self.ranges: dict[str, Range] = {}
-        self.classes: dict[str, Counter[tuple[Any, str]]] = {label: Counter() for label in labels}
-        self.samples: list[dict[str, np.ndarray[Any, Any]]] = []
-        self._text_labels: dict[str, set[bytes]] = {}
-        self._random = random.Random(0)  # noqa: S311 (a sample to look at)
+    def __init__(self, labels: Collection[str] = (), images: Collection[str] = ()) -> None:
+        """Of nothing yet.
 
-    def add(self, split: str, arrays: Arrays) -> None:
+        Args:
+            labels: The label features.
+            images: Features that hold encoded images (`FeatureSpec.encoding` "image").
+        """
+        self.counts: Counter[str] = Counter()
+        self.features: dict[str, FeatureStatistics] = {}
+        self.classes: Classes = {label: Counter() for label in labels}
+        self._text_labels: dict[str, set[bytes]] = {}
+        self._samples = Samples(frozenset(images))
+
+    def add(
+        self,
+        split: str,
+        arrays: Arrays,
+        digest: int,
+        original_shapes: Mapping[str, tuple[int, ...]] = _NO_SHAPES,
+    ) -> None:
         """Takes one example.
+
+        Args:
+            split: Where it went.
+            arrays: Its features; they are not kept.
+            digest: `record_digest` of its record, or another number that is spread evenly and the
+                same for the same example: those with the smallest are the samples.
+            original_shapes: See `Found.original_shapes`.
 
         Raises:
             DataError: A text label has more different values than classes can be.
         """
         self.counts[split] += 1
+        features = self.features
         for name, array in arrays.items():
-            if not is_text(array):
-                self.ranges.setdefault(name, Range()).add(array)
-        for label, classes in list(self.classes.items()):
-            self._add_label(label, classes, split, arrays[label])
-        self._sample(arrays)
+            if name not in features:
+                features[name] = FeatureStatistics()
+            features[name].add(array, original_shapes.get(name))
+        for label in tuple(self.classes):
+            self._add_label(label, split, arrays[label])
+        self._samples.add(arrays, digest)
+
+    def merge(self, other: Statistics) -> None:
+        """Takes those of another part of the data, which stay as they are.
+
+        Raises:
+            DataError: As `add`.
+        """
+        self.counts.update(other.counts)
+        for name, more in other.features.items():
+            self.features.setdefault(name, FeatureStatistics()).merge(more)
+        for label, values in other._text_labels.items():
+            self._text_labels.setdefault(label, set()).update(values)
+        for label in tuple(self.classes):
+            if label in other.classes:
+                self.classes[label].update(other.classes[label])
+            elif other.counts:
+                del self.classes[label]  # it turned out to have too many values there
+            self._check_classes(label)
+        self._samples.merge(other._samples)
+
+    @property
+    def samples(self) -> list[Sample]:
+        """A few different examples of all splits, drawn evenly, with images made small."""
+        return [sample for _, sample in self._samples.items()]
 
     def text_classes(self) -> dict[str, tuple[str, ...]]:
         """Text label to the different values it had, sorted."""
@@ -86,35 +111,69 @@ class Statistics:
             for label, values in self._text_labels.items()
         }
 
-    def _add_label(
-        self, label: str, classes: Counter[tuple[Any, str]], split: str, array: np.ndarray[Any, Any]
-    ) -> None:
+    def save(self, path: Path) -> None:
+        """Writes them into one file (.npz, without pickles)."""
+        plain = {
+            "counts": self.counts,
+            "features": {name: found.to_json() for name, found in self.features.items()},
+            "classes": {
+                label: [[_to_plain(value), split, count] for (value, split), count in found.items()]
+                for label, found in self.classes.items()
+            },
+            "text_labels": {
+                label: sorted(map(_to_plain, values)) for label, values in self._text_labels.items()
+            },
+        }
+        write_with_samples(plain, self._samples, path)
+
+    @classmethod
+    def load(cls, path: Path) -> Statistics:
+        """Those that `save` wrote.
+
+        Raises:
+            DataError: The file is missing or damaged.
+        """
+        plain, samples = read_with_samples(path)
+        found = cls()
+        found.counts = Counter(plain["counts"])
+        found.features = {
+            name: FeatureStatistics.from_json(item) for name, item in plain["features"].items()
+        }
+        found.classes = {
+            label: Counter({(_from_plain(value), split): count for value, split, count in items})
+            for label, items in plain["classes"].items()
+        }
+        found._text_labels = {
+            label: set(map(_from_plain, values)) for label, values in plain["text_labels"].items()
+        }
+        found._samples = samples
+        return found
+
+    def _add_label(self, label: str, split: str, array: np.ndarray[Any, Any]) -> None:
+        single = array.item() if array.size == 1 else None
         if is_text(array):
             values = self._text_labels.setdefault(label, set())
-            values.update(array.flat)
-            if len(values) > _MOST_CLASSES:
-                raise DataError(
-                    f"The text label {label!r} has more than {_MOST_CLASSES:,} different values.",
-                    expected="the name of a class",
-                    fix="Take another feature as `ingest.label`, or turn the text into numbers.",
-                )
-        if array.size == 1 and array.dtype.kind in "Oib":
-            classes[array.item(), split] += 1
-        if len(classes) > 3 * _MOST_CLASSES:
+            if single is None or single not in values:
+                values.update(array.flat)
+        if single is not None and array.dtype.kind in "Oibu":
+            self.classes[label][single, split] += 1
+        self._check_classes(label)
+
+    def _check_classes(self, label: str) -> None:
+        if len(self._text_labels.get(label, ())) > _MOST_CLASSES:
+            raise DataError(
+                f"The text label {label!r} has more than {_MOST_CLASSES:,} different values.",
+                expected="the name of a class",
+                fix="Take another feature as `ingest.label`, or turn the text into numbers.",
+            )
+        if len(self.classes.get(label, ())) > _MOST_CLASSES * len(SPLITS):
             del self.classes[label]  # integers that are counts or numbers, not classes
 
-    def _sample(self, arrays: Arrays) -> None:
-        """Each example has the same chance to stay (algorithm R)."""
-        if len(self.samples) < SAMPLES:
-            self.samples.append({name: _thumbnail(array) for name, array in arrays.items()})
-            return
-        place = self._random.randrange(sum(self.counts.values()))
-        if place < SAMPLES:
-            self.samples[place] = {name: _thumbnail(array) for name, array in arrays.items()}
+
+def _to_plain(value: Any) -> Any:
+    """Bytes as JSON holds them; numbers and bools are told from text by their type."""
+    return value.decode("latin-1") if isinstance(value, bytes) else value
 
 
-def _thumbnail(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    if array.ndim == 0:
-        return array
-    steps = (max(1, -(-size // _THUMBNAIL_PIXELS)) for size in array.shape[:2])
-    return array[tuple(slice(None, None, step) for step in steps)].copy()
+def _from_plain(value: Any) -> Any:
+    return value.encode("latin-1") if isinstance(value, str) else value
