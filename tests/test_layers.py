@@ -72,8 +72,8 @@ def test_no_import_is_relative_or_takes_everything() -> None:
 
 
 def test_a_package_file_imports_nothing() -> None:
-    """But for the two that list public names, and those import nothing when they are loaded."""
-    listing = {Path("__init__.py"), Path("steps/__init__.py")}
+    """But for those that list names: two import nothing when they are loaded, one only itself."""
+    listing = {Path("__init__.py"), Path("steps/__init__.py"), Path("device/__init__.py")}
     for file in sources():
         if file.name == "__init__.py" and file not in listing:
             imports = [name for name, _ in imports_of(file) if name != "__future__"]
@@ -85,7 +85,9 @@ def test_the_environment_is_read_at_the_doors_only() -> None:
     doors = {"plugin.py", "cli.py", "recipe.py", "installation.py", "environment.py", "__main__.py"}
     because = {
         "steps/benchmark/process.py": "PYTHONPATH is handed on to a worker, with more before it",
-        "steps/benchmark/memory.py": "what NVML's numbers of GPUs mean is said there alone",
+        "device/nvidia_driver.py": "what NVML's numbers of GPUs mean is said there alone",
+        "device/in_force.py": "TensorFlow's allocator and growth are said there alone",
+        "device/on_tensorflow.py": "the same: what is there already is not changed too late",
         "steps/compress/prune_magnitude.py": "tfmot looks for its Keras there while it is imported",
     }
     readers = {

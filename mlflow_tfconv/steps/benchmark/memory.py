@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mlflow_tfconv.device import nvml_handle
+
 
 def host_peak_bytes() -> int | None:
     """The largest resident memory of this process so far; None where there is no /proc.
@@ -76,16 +78,7 @@ def opened_gpu_memory(index: int, nvml: Any = None) -> GpuMemory | None:
         return None
     try:
         nvml.nvmlInit()
-        handle = _handle(nvml, index)
+        handle = nvml_handle(nvml, index)
         return GpuMemory(nvml, handle, int(nvml.nvmlDeviceGetMemoryInfo(handle).used))
     except nvml.NVMLError:
         return None
-
-
-def _handle(nvml: Any, index: int) -> Any:
-    """CUDA_VISIBLE_DEVICES renumbers GPUs for CUDA, but not for NVML."""
-    visible = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")]
-    name = visible[index] if index < len(visible) and visible[index] else str(index)
-    if name.isdigit():
-        return nvml.nvmlDeviceGetHandleByIndex(int(name))
-    return nvml.nvmlDeviceGetHandleByUUID(name)

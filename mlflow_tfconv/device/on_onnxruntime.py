@@ -1,0 +1,177 @@
+"""ONNX Runtime told where to compute, and never silently on another device."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mlflow_tfconv.device.named_device import Device
+from mlflow_tfconv.device.nvidia_driver import GPU_EXTRA, driver_state
+from mlflow_tfconv.errors import ConfigError, DeviceError, MissingLibraryError
+
+_PROVIDERS = {
+    "cpu": ("CPUExecutionProvider",),
+    "cuda": ("CUDAExecutionProvider", "CPUExecutionProvider"),
+    "tensorrt": ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"),
+}
+_OPTION_KINDS = {
+    "graph_optimization_level": "GraphOptimizationLevel",
+    "execution_mode": "ExecutionMode",
+}
+# `y = Identity(x)` in ONNX: the smallest session that proves a provider.
+_IDENTITY = (
+    b'\x08\x08:3\n\x10\n\x01x\x12\x01y"\x08Identity\x12\x01gZ\r\n\x01x\x12\x08\n\x06\x08\x01\x12'
+    b"\x02\n\x00b\r\n\x01y\x12\x08\n\x06\x08\x01\x12\x02\n\x00B\x04\n\x00\x10\r"
+)
+
+
+def onnxruntime_providers(device: Device) -> list[tuple[str, dict[str, str]]]:
+    """The execution providers for `device` with their options, the preferred one first.
+
+    ONNX Runtime runs a session on one GPU: the first that `device` names.
+
+    Raises:
+        DeviceError: This build of ONNX Runtime has no such provider.
+    """
+    ort = _onnxruntime()
+    wanted = _PROVIDERS[device.kind]
+    available = ort.get_available_providers()
+    if wanted[0] not in available:
+        raise DeviceError(
+            f"ONNX Runtime {ort.__version__} has no provider for {device}.",
+            received=", ".join(available),
+            expected=wanted[0],
+            fix=f"Install the build for GPUs: {GPU_EXTRA}; `tfconv doctor` says more.",
+        )
+    return [(name, _provider_options(name, device)) for name in wanted if name in available]
+
+
+def onnxruntime_session_options(device: Device, extra: Mapping[str, Any] | None = None) -> Any:
+    """`onnxruntime.SessionOptions` with the device's threads and a variant's own options.
+
+    Args:
+        device: Where the session will compute.
+        extra: Attributes of SessionOptions (enumerations by name, such as "ORT_ENABLE_ALL") and
+            config entries, told by the dot in their names ("session.disable_prepacking").
+
+    Raises:
+        ConfigError: ONNX Runtime has no such option.
+    """
+    ort = _onnxruntime()
+    options = ort.SessionOptions()
+    options.log_severity_level = 3  # errors only: warnings about fallback are raised by us
+    options.intra_op_num_threads = device.options.intra_op_threads or 0
+    options.inter_op_num_threads = device.options.inter_op_threads or 0
+    for name, value in (extra or {}).items():
+        if "." in name:
+            options.add_session_config_entry(name, str(value))
+        elif hasattr(options, name):
+            setattr(options, name, _option_value(ort, name, value))
+        else:
+            raise ConfigError(
+                "ONNX Runtime has no such session option.",
+                received=repr(name),
+                expected="an attribute of onnxruntime.SessionOptions or a config entry",
+                fix="Look at the variant's session_options.",
+            )
+    return options
+
+
+def onnxruntime_session(
+    model: Path | bytes, device: Device, extra: Mapping[str, Any] | None = None
+) -> Any:
+    """An `onnxruntime.InferenceSession` that really is on `device`.
+
+    Args:
+        model: The ONNX file, or its bytes.
+        device: Where to compute.
+        extra: As for `onnxruntime_session_options`; also `disabled_optimizers`, which ONNX Runtime
+            takes elsewhere.
+
+    Raises:
+        DeviceError: The provider is missing, or ONNX Runtime fell back from it.
+    """
+    ort = _onnxruntime()
+    extra = dict(extra or {})
+    disabled = extra.pop("disabled_optimizers", None)
+    arguments = {"disabled_optimizers": list(disabled)} if disabled else {}
+    providers = onnxruntime_providers(device)
+    if device.kind != "cpu" and hasattr(ort, "preload_dlls"):
+        ort.preload_dlls()  # finds CUDA and cuDNN where pip has put them
+    session = ort.InferenceSession(
+        model if isinstance(model, bytes) else str(model),
+        onnxruntime_session_options(device, extra),
+        providers=providers,
+        **arguments,
+    )
+    check_providers(session.get_providers(), device)
+    return session
+
+
+def proved_onnxruntime(device: Device) -> None:
+    """Opens the smallest session there is on `device`.
+
+    Raises:
+        DeviceError: The provider is missing, or ONNX Runtime fell back from it.
+    """
+    onnxruntime_session(_IDENTITY, device)
+
+
+def check_providers(active: Sequence[str], device: Device) -> None:
+    """Makes sure that ONNX Runtime has not fallen back from the provider that was asked for.
+
+    Args:
+        active: What `session.get_providers()` says.
+        device: What was asked for.
+
+    Raises:
+        DeviceError: The provider is not among the active ones.
+    """
+    wanted = _PROVIDERS[device.kind][0]
+    if wanted in active:
+        return
+    raise DeviceError(
+        f"ONNX Runtime could not load {wanted} and fell back to {', '.join(active) or 'nothing'}.",
+        received=f"device {device}; {driver_state()}",
+        expected=f"{wanted}, with the CUDA it was built for ({onnxruntime_cuda() or 'unknown'})",
+        fix=f"`tfconv doctor` says which library is missing; {GPU_EXTRA} installs the ones for "
+        "CUDA 12.",
+    )
+
+
+def onnxruntime_cuda() -> str | None:
+    """The version of CUDA that ONNX Runtime was built for; None for a build without CUDA."""
+    try:
+        build = importlib.import_module("onnxruntime.capi.build_and_package_info")
+    except ImportError:
+        return None
+    return getattr(build, "cuda_version", None) or None
+
+
+def _provider_options(name: str, device: Device) -> dict[str, str]:
+    if name == "CPUExecutionProvider":
+        return {}
+    chosen = {"device_id": str(device.indices[0])}
+    if name == "CUDAExecutionProvider":
+        if device.options.memory_limit_mb is not None:
+            chosen["gpu_mem_limit"] = str(device.options.memory_limit_mb * 1_000_000)
+        growth = device.options.memory_growth
+        chosen["arena_extend_strategy"] = "kSameAsRequested" if growth else "kNextPowerOfTwo"
+    return chosen
+
+
+def _option_value(ort: Any, name: str, value: Any) -> Any:
+    if name in _OPTION_KINDS and isinstance(value, str):
+        return getattr(getattr(ort, _OPTION_KINDS[name]), value)
+    return value
+
+
+def _onnxruntime() -> Any:
+    try:
+        return importlib.import_module("onnxruntime")
+    except ImportError as e:
+        raise MissingLibraryError(
+            "onnxruntime is not installed.", received=str(e), fix="pip install onnxruntime"
+        ) from e
