@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mlflow_tfconv.engine.cards import Card, Picture, Table, Text
-from mlflow_tfconv.steps.train.fit import Training
+from mlflow_tfconv.steps.train.training import Training
 
 _PICTURE = "curves.png"
 _MOST_LAYERS = 40

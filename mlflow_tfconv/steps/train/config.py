@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mlflow_tfconv.errors import ConfigError
+from mlflow_tfconv.steps.train.out_of_range import at_least, out_of_range
+from mlflow_tfconv.steps.train.trials_config import TrialsConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +28,8 @@ class EarlyStoppingConfig:
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
-        _at_least(1, "early_stopping.patience", self.patience)
-        _at_least(0, "early_stopping.min_delta", self.min_delta)
+        at_least(1, "early_stopping.patience", self.patience)
+        at_least(0, "early_stopping.min_delta", self.min_delta)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +39,8 @@ class TrainConfig:
     Attributes:
         using: "custom" for `steps/train.py`, or the import path of a step class of your own.
         epochs: Most passes over the training split.
-        batch_size: Examples a training step.
+        batch_size: Examples a training step; "auto" finds the largest power of two whose training
+            step fits into the device's memory.
         params: Keyword arguments of `model_fn`, such as `{dropout: 0.2}`.
         seed: Decides initial weights, shuffling and dropout.
         shuffle: Whether every epoch reads the examples in another order.
@@ -45,38 +48,68 @@ class TrainConfig:
         mode: Whether a smaller ("min") or a greater ("max") value of it is better; "auto" tells it
             from the metric.
         early_stopping: When to stop before the last epoch; null never does.
+        deterministic: Whether TensorFlow may only use operations that give the same bits in every
+            run on the same device; slower.
+        mixed_precision: The type to compute in, while weights stay float32; null leaves it to the
+            model.
+        jit_compile: Whether XLA compiles the training step; null leaves it to the model.
+        gradient_accumulation: Batches whose gradients are averaged before the weights change; null
+            leaves it to the model's optimizer.
+        steps_per_execution: Batches that are trained on in one call of TensorFlow's graph; null
+            leaves it to the model.
+        class_weight: How much an example of a class counts in the loss: "balanced" counts classes
+            alike however often they occur, or `{class name or number: weight}` (1 where a class is
+            not named); null counts all examples alike.
+        sample_weight: A numeric feature that says how much its example counts in the loss; the
+            model does not see it.
+        backup_every_steps: Also keep the state of training after so many steps within an epoch, to
+            go on from there after a kill; null keeps it at the end of every epoch only.
+        trials: Short trainings with other settings, of which the best goes on; null has none.
     """
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (read by pydantic off the class)
 
     using: Literal["custom"] = "custom"
     epochs: int = 10
-    batch_size: int = 32
+    batch_size: int | Literal["auto"] = 32
     params: dict[str, Any] = field(default_factory=dict)
     seed: int = 0
     shuffle: bool = True
     monitor: str = "val_loss"
     mode: Literal["auto", "min", "max"] = "auto"
     early_stopping: EarlyStoppingConfig | None = field(default_factory=EarlyStoppingConfig)
+    deterministic: bool = False
+    mixed_precision: Literal["float16", "bfloat16"] | None = None
+    jit_compile: bool | None = None
+    gradient_accumulation: int | None = None
+    steps_per_execution: int | None = None
+    class_weight: Literal["balanced"] | dict[str, float] | None = None
+    sample_weight: str | None = None
+    backup_every_steps: int | None = None
+    trials: TrialsConfig | None = None
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
-        _at_least(1, "epochs", self.epochs)
-        _at_least(1, "batch_size", self.batch_size)
-        _at_least(0, "seed", self.seed)
+        at_least(1, "epochs", self.epochs)
+        if self.batch_size != "auto":
+            at_least(1, "batch_size", self.batch_size)
+        at_least(0, "seed", self.seed)
         if self.seed >= 2**32:
-            raise _out_of_range("seed", self.seed, "a whole number below 2**32")
+            raise out_of_range("seed", self.seed, "a whole number below 2**32")
+        for key in ("gradient_accumulation", "steps_per_execution", "backup_every_steps"):
+            if getattr(self, key) is not None:
+                at_least(1, key, getattr(self, key))
+        self._check_class_weight()
 
-
-def _at_least(least: int, key: str, value: float) -> None:
-    if value < least:
-        raise _out_of_range(key, value, f"a number of at least {least}")
-
-
-def _out_of_range(key: str, value: float, expected: str) -> ConfigError:
-    return ConfigError(
-        f"train.{key} is out of range.",
-        received=value,
-        expected=expected,
-        fix=f"Change `{key}` of the step train in recipe.yaml.",
-    )
+    def _check_class_weight(self) -> None:
+        if not isinstance(self.class_weight, dict):
+            return
+        if not self.class_weight:
+            raise ConfigError(
+                "train.class_weight names no class.",
+                received="{}",
+                expected="{class name or number: weight}",
+                fix='Name classes, set "balanced", or leave `class_weight` out.',
+            )
+        for name, weight in self.class_weight.items():
+            at_least(0, f"class_weight.{name}", weight)

@@ -7,39 +7,39 @@ from typing import Any
 
 import keras
 
-from mlflow_tfconv.artifacts import Dataset
-from mlflow_tfconv.data.manifest import Manifest
 from mlflow_tfconv.data.reading import read_dataset
+from mlflow_tfconv.data.schema import Schema
 from mlflow_tfconv.errors import ConfigError, DataError
 from mlflow_tfconv.steps.train.classes import check_classes
-from mlflow_tfconv.steps.train.config import TrainConfig
 from mlflow_tfconv.steps.train.failures import first_reason, from_users_code
-from mlflow_tfconv.steps.train.functions import FILE, TrainFunctions, check_arguments
+from mlflow_tfconv.steps.train.functions import FILE, check_arguments
+from mlflow_tfconv.steps.train.job import TrainingJob
 
 _FEW = 2
 
 
-def made_model(
-    functions: TrainFunctions, source: Dataset, manifest: Manifest, config: TrainConfig
-) -> keras.Model:
+def made_model(job: TrainingJob) -> keras.Model:
     """The compiled model of `model_fn`, given what `prepare_fn` has learned from the data.
 
     Raises:
         ConfigError: `model_fn` does not take the params, or gives no compiled Keras model.
     """
-    if functions.prepare_fn is None:
-        params = dict(config.params)
-    else:
-        batches = read_dataset(source, "train", config.batch_size)
-        params = {**(functions.prepare_fn(batches, manifest.schema) or {}), **config.params}
-    check_arguments(functions.model_fn, params)
-    model = functions.model_fn(manifest.schema, **params)
+    params = {**_prepared(job), **job.config.params}
+    check_arguments(job.functions.model_fn, params)
+    model = job.functions.model_fn(job.schema, **params)
     _check_compiled(model)
     return model
 
 
+def _prepared(job: TrainingJob) -> dict[str, Any]:
+    if job.functions.prepare_fn is None:
+        return {}
+    batches = read_dataset(job.manifest, "train", job.batch_size)
+    return dict(job.functions.prepare_fn(batches, job.schema) or {})
+
+
 def check_fit(
-    model: keras.Model, features: Any, label: Any, manifest: Manifest
+    model: keras.Model, features: Any, label: Any, schema: Schema
 ) -> tuple[str, ...] | None:
     """Builds the model on a small batch, and makes sure that its loss takes outputs and label.
 
@@ -60,7 +60,7 @@ def check_fit(
         outputs = model(features, training=False)
         if custom or label is None:
             return None
-        check_classes(model, outputs, all_labels, manifest.schema.labels)
+        check_classes(model, outputs, all_labels, schema.labels)
         model.compute_loss(x=features, y=label, y_pred=outputs, training=False)
         names = tuple(model.compute_metrics(features, label, outputs))
     except DataError:
@@ -69,7 +69,7 @@ def check_fit(
         if from_users_code(e):
             raise
         problem = first_reason(str(e) or type(e).__name__)
-        raise _misfit(model, features, label, manifest, problem) from e
+        raise _misfit(model, features, label, schema, problem) from e
     model.reset_metrics()
     return names
 
@@ -79,12 +79,12 @@ def _first(batch: Any) -> Any:
 
 
 def _misfit(
-    model: keras.Model, features: Any, label: Any, manifest: Manifest, problem: str
+    model: keras.Model, features: Any, label: Any, schema: Schema, problem: str
 ) -> DataError:
     return DataError(
         f"The model of {FILE} does not fit the data: {problem}",
-        received=f"features: {_shapes(features, manifest.schema.inputs)}; "
-        f"label: {_shapes(label, manifest.schema.labels)}",
+        received=f"features: {_shapes(features, schema.inputs)}; "
+        f"label: {_shapes(label, schema.labels)}",
         expected=f"inputs: {_described(model, 'input')}; "
         f"outputs: {_described(model, 'output')}; loss: {_loss_name(model)}",
         fix="Build the model from `spec` (spec.inputs, spec.labels), choose a loss for this "

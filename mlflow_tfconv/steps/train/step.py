@@ -45,10 +45,10 @@ class TrainStep(Step[TrainConfig]):
             StepError: The loss is no longer a number, or TensorFlow fails.
         """
         from mlflow_tfconv.steps.train.card import train_card
-        from mlflow_tfconv.steps.train.fit import MODEL_FILE, fit
+        from mlflow_tfconv.steps.train.fit import fit
 
         training = fit(source, workdir, context, self.config)
         return StepResult(
-            output=Checkpoint(path=workdir / MODEL_FILE, history=training.history),
+            output=Checkpoint(path=training.path, history=training.history),
             card=train_card(training, self.config.epochs, workdir),
         )

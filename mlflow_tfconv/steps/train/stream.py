@@ -7,22 +7,15 @@ from typing import Any
 
 import tensorflow as tf
 
-from mlflow_tfconv.artifacts import Dataset
 from mlflow_tfconv.data.parsing import as_written
 from mlflow_tfconv.data.reading import read_dataset
-from mlflow_tfconv.steps.train.config import TrainConfig
+from mlflow_tfconv.steps.train.job import TrainingJob
 
 #: Parts of the names of operations whose results hang on how often they have run before.
 _DRAWING = ("Random", "Multinomial", "PyFunc")
 
 
-def training_stream(
-    source: Dataset,
-    config: TrainConfig,
-    *,
-    first_epoch: int = 0,
-    augment_fn: Callable[..., Any] | None = None,
-) -> tf.data.Dataset:
+def training_stream(job: TrainingJob, *, first_epoch: int = 0) -> tf.data.Dataset:
     """The batches of all epochs from `first_epoch` on, one epoch after another, without an end mark.
 
     One pipeline feeds them all, so that the next epoch is read ahead while this one is validated.
@@ -30,46 +23,42 @@ def training_stream(
     one that started at 0 would have.
 
     Args:
-        source: The dataset.
-        config: Batch size, epochs, seed, shuffle.
+        job: The data, the batch size, epochs, seed, and the user's `augment_fn`.
         first_epoch: Number of epochs that were trained before.
-        augment_fn: The user's, applied to each batch.
     """
+    augment_fn = job.functions.augment_fn
     if augment_fn is None:
-        return _epochs(source, config, first_epoch)
-    function, draws = _traced(augment_fn, read_dataset(source, "train", config.batch_size))
+        return _epochs(job, first_epoch)
+    function, draws = _traced(augment_fn, read_dataset(job.manifest, "train", job.batch_size))
     if not draws:
-        batches = _epochs(source, config, first_epoch)
+        batches = _epochs(job, first_epoch)
         return batches.map(function, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
     # Random numbers of TensorFlow's stateful operations come in the order of the calls: one call at
     # a time, and after a restart all the calls of the epochs before, without training on them.
-    batches = _epochs(source, config, 0).map(function)
-    return batches.skip(first_epoch * steps_per_epoch(source, config)).prefetch(tf.data.AUTOTUNE)
+    batches = _epochs(job, 0).map(function)
+    return batches.skip(first_epoch * job.steps_per_epoch).prefetch(tf.data.AUTOTUNE)
 
 
-def steps_per_epoch(source: Dataset, config: TrainConfig) -> int:
-    """Batches of an epoch; the last may be smaller."""
-    return -(-source.counts["train"] // config.batch_size)
-
-
-def first_examples(
-    source: Dataset, count: int, augment_fn: Callable[..., Any] | None = None
-) -> tuple[Any, Any]:
-    """A small batch as the model will get it: features, and the label or None."""
-    batches = read_dataset(source, "train", count).take(1)
-    if augment_fn is not None:
-        batches = batches.map(_traced(augment_fn, batches)[0])
+def first_examples(job: TrainingJob) -> tuple[Any, Any]:
+    """A batch as the model will get it: features, and the label or None."""
+    batches = read_dataset(job.manifest, "train", job.batch_size).take(1)
+    if job.functions.augment_fn is not None:
+        batches = batches.map(_traced(job.functions.augment_fn, batches)[0])
     batch = next(iter(batches))
     return (batch[0], batch[1]) if isinstance(batch, tuple) else (batch, None)
 
 
-def _epochs(source: Dataset, config: TrainConfig, first: int) -> tf.data.Dataset:
+def _epochs(job: TrainingJob, first: int) -> tf.data.Dataset:
+    config = job.config
+
     @as_written  # type: ignore[untyped-decorator]
     def epoch(number: tf.Tensor) -> tf.data.Dataset:
         # Of this function's graph only. With 0 TensorFlow asks whether the other seed, a tensor
         # here, is 0 as well, and fails.
         tf.random.set_seed(config.seed + 1)
-        return read_dataset(source, "train", config.batch_size, shuffle=config.shuffle, seed=number)
+        return read_dataset(
+            job.manifest, "train", job.batch_size, shuffle=config.shuffle, seed=number
+        )
 
     # At least one epoch: Keras looks at a batch even where none is left to train.
     last = max(config.epochs, first + 1)

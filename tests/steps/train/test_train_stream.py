@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,8 +8,11 @@ import pytest
 import tensorflow as tf
 
 from mlflow_tfconv.artifacts import Dataset
+from mlflow_tfconv.engine.step import StepContext
 from mlflow_tfconv.steps import TrainConfig
-from mlflow_tfconv.steps.train.stream import steps_per_epoch, training_stream
+from mlflow_tfconv.steps.train.functions import TrainFunctions
+from mlflow_tfconv.steps.train.job import TrainingJob, training_job
+from mlflow_tfconv.steps.train.stream import training_stream
 
 CONFIG = TrainConfig(epochs=4, batch_size=16, seed=3)
 
@@ -31,7 +35,7 @@ def branching(image: tf.Tensor, kind: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 def test_a_stream_that_starts_later_goes_on_as_the_whole_one(
     dataset: Dataset, augment_fn: Any
 ) -> None:
-    steps = steps_per_epoch(dataset, CONFIG)
+    steps = job_of(dataset, CONFIG).steps_per_epoch
     whole = images(dataset, CONFIG, augment_fn=augment_fn)
     later = images(dataset, CONFIG, augment_fn=augment_fn, first_epoch=2)
     assert len(whole) == 4 * steps
@@ -41,7 +45,7 @@ def test_a_stream_that_starts_later_goes_on_as_the_whole_one(
 
 
 def test_every_epoch_holds_all_examples_in_another_order(dataset: Dataset) -> None:
-    steps = steps_per_epoch(dataset, CONFIG)
+    steps = job_of(dataset, CONFIG).steps_per_epoch
     whole = images(dataset, CONFIG)
     epochs = [np.concatenate(whole[n * steps : (n + 1) * steps]) for n in range(4)]
     assert {len(epoch) for epoch in epochs} == {dataset.counts["train"]}
@@ -64,5 +68,13 @@ def test_random_changes_differ_between_epochs(dataset: Dataset) -> None:
     assert not np.allclose(first, second)
 
 
-def images(dataset: Dataset, config: TrainConfig, **how: Any) -> list[np.ndarray]:
-    return [image.numpy() for image, _ in training_stream(dataset, config, **how)]
+def images(
+    dataset: Dataset, config: TrainConfig, *, augment_fn: Any = None, first_epoch: int = 0
+) -> list[np.ndarray]:
+    job = job_of(dataset, config, augment_fn)
+    return [image.numpy() for image, _ in training_stream(job, first_epoch=first_epoch)]
+
+
+def job_of(dataset: Dataset, config: TrainConfig, augment_fn: Any = None) -> TrainingJob:
+    functions = TrainFunctions(model_fn=lambda _: None, augment_fn=augment_fn)
+    return training_job(dataset, Path(), StepContext(), config, functions)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import keras
 
 from mlflow_tfconv.engine.events import Emit, Progress
-from mlflow_tfconv.errors import ConfigError, StepError
+from mlflow_tfconv.errors import StepError
+from mlflow_tfconv.steps.train.monitor import no_such_metric
 
 _SECONDS_BETWEEN_BARS = 0.25
 
@@ -72,15 +72,4 @@ def _not_finite(name: str, value: float, where: str) -> StepError:
         expected="a finite number",
         fix="Lower the learning rate or clip gradients (clipnorm=1.0) in steps/train.py, and look "
         "for NaN, Inf or unscaled values in the features and labels.",
-    )
-
-
-def no_such_metric(monitor: str, names: Sequence[str]) -> ConfigError:
-    """The error for a metric to monitor that the model does not have."""
-    near = difflib.get_close_matches(monitor, names, n=1)
-    return ConfigError(
-        f"The model has no metric {monitor} to monitor.",
-        received=f"monitor: {monitor}",
-        expected=" or ".join(names),
-        fix=f"Did you mean {near[0]!r}?" if near else "Change `monitor`, or the model's metrics.",
     )
