@@ -18,6 +18,7 @@ from mlflow_tfconv.errors import DataError
 
 _HEADER = struct.Struct("<QI")
 _FOOTER = struct.Struct("<I")
+_MASK = 0xA282EAD8
 
 #: What a record takes beside its data, in bytes.
 FRAME_BYTES = _HEADER.size + _FOOTER.size
@@ -38,7 +39,7 @@ class Readable(Protocol):
 def masked_crc32c(data: bytes) -> int:
     """CRC32C (Castagnoli) with the mask of TFRecords."""
     crc: int = google_crc32c.value(data)
-    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+    return ((crc >> 15 | crc << 17) + _MASK) & 0xFFFFFFFF
 
 
 def framed(record: bytes) -> bytes:
@@ -118,6 +119,10 @@ class _Frames:
     def all(self) -> Iterator[bytes | DataError]:
         """Every record, or what is wrong with it."""
         while self._has(_HEADER.size) or self._at < len(self._buffer):
+            before = self._number
+            yield from self._sound()
+            if self._number > before:
+                continue
             problem = self._problem_of_length()
             if problem:
                 yield self._lost(problem)
@@ -129,6 +134,33 @@ class _Frames:
     @property
     def _place(self) -> int:
         return self._offset + self._at
+
+    def _sound(self) -> Iterator[bytes]:
+        """The records from here on that are whole in the buffer and undamaged.
+
+        The quick way, in one loop: 1 us a record. It ends before what needs another look.
+        """
+        buffer, at, number, known = self._buffer, self._at, self._number, b""
+        last = len(buffer) - FRAME_BYTES
+        while at <= last:
+            header = buffer[at : at + _HEADER.size]
+            length, length_checksum = _HEADER.unpack(header)
+            begin = at + _HEADER.size
+            end = begin + length
+            if end + _FOOTER.size > len(buffer):
+                break
+            if header != known and masked_crc32c(header[:8]) != length_checksum:
+                break
+            known = header  # neighbours are often of the same length
+            record = buffer[begin:end]
+            crc = google_crc32c.value(record)
+            masked = ((crc >> 15 | crc << 17) + _MASK) & 0xFFFFFFFF
+            if masked != _FOOTER.unpack_from(buffer, end)[0]:
+                break
+            yield record
+            at = end + _FOOTER.size
+            number += 1
+        self._at, self._number = at, number
 
     def _next(self) -> bytes | DataError:
         length, _ = _HEADER.unpack_from(self._buffer, self._at)
