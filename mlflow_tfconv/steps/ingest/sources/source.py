@@ -20,15 +20,12 @@ class Piece:
         identity: What tells that its content is unchanged, such as the size and the time of the
             file's last change; plain values. A killed ingest does not read it again.
         size_bytes: About what it will give, for the progress; None when nobody knows.
-        split: The split that all of it belongs to, where it says so itself; None lets the hash of
-            each example decide.
     """
 
     name: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
     identity: Mapping[str, Any] = field(default_factory=dict)
     size_bytes: int | None = None
-    split: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +43,8 @@ class Found:
             in one split, such as the frames of a video. None takes the example itself.
         original_shapes: Feature to the shape it had before the source changed it, for the
             statistics: the size of an image before it was resized, or of one that stays encoded.
+        record: The example serialized, where it is to be written as its source has it; None writes
+            a tf.train.Example of `example`.
     """
 
     where: str
@@ -53,6 +52,7 @@ class Found:
     split: str | None = None
     group: str | None = None
     original_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    record: bytes | None = None
 
 
 class Source(Protocol):
@@ -63,6 +63,9 @@ class Source(Protocol):
             sample); empty where the examples themselves show it.
         class_names: Label to its classes where they are known beforehand, such as the folders of
             images; an integer label is an index into them.
+
+    A source may have an attribute `labels` too, a tuple: what is learned where the recipe names no
+    label, such as the folders of images.
     """
 
     @property
