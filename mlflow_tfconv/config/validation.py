@@ -84,7 +84,9 @@ def _problems(kind: Any, data: Any, error: ValidationError) -> Iterator[_Problem
     for item in error.errors(include_url=False):
         at = _location(item["loc"], data, item["type"])
         problem = _problem(kind, at, item)
-        better = at not in found or found[at].expected is None
+        # What a config's own check says is about a value of the right type.
+        checked = isinstance(item.get("ctx", {}).get("error"), ConfigError)
+        better = at not in found or found[at].expected is None or checked
         if better:
             found[at] = problem
     deepest = [at for at in found if not any(o != at and o[: len(at)] == at for o in found)]
@@ -138,11 +140,16 @@ def _problem(kind: Any, at: Location, item: Any) -> _Problem:
         at=at,
         what="has a value that can't be used.",
         received=json.dumps(value, default=str),
-        expected=f"one of {', '.join(choices)}" if choices else _expected(item["msg"]),
-        fix=suggestion(value, choices)
-        if choices and isinstance(value, str)
-        else _about_quotes(error, value),
+        expected=_one_of(choices, _kinds_at(kind, at)) if choices else _expected(item["msg"]),
+        fix=_about_quotes(error, value)
+        or (suggestion(value, choices) if choices and isinstance(value, str) else None),
     )
+
+
+def _one_of(choices: list[str], kinds: list[Any]) -> str:
+    """The words that may stand there, and what else may."""
+    others = [type_name(kind) for kind in kinds if not _choices(kind) and kind is not type(None)]
+    return " or ".join([f"one of {', '.join(choices)}", *dict.fromkeys(others)])
 
 
 def _expected(message: str) -> str:
@@ -197,6 +204,8 @@ def _inside(kind: Any, part: str | int) -> list[Any]:
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         hint = get_type_hints(kind).get(str(part))
         return [] if hint is None else _alternatives(hint)
+    if get_origin(kind) is dict:
+        return _alternatives(get_args(kind)[1])
     if isinstance(part, int) and get_args(kind):
         return _alternatives(get_args(kind)[0])
     return []

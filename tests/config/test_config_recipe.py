@@ -37,7 +37,12 @@ def test_the_digits_recipe_resolves_to_six_steps():
     ("old", "new", "place", "says"),
     [
         ("batch_size: 64", "batchsize: 64", "steps.train.batchsize", "Did you mean 'batch_size'?"),
-        ("batch_size: 64", "batch_size: big", "steps.train.batch_size", "a valid integer"),
+        (
+            "batch_size: 64",
+            "batch_size: big",
+            "steps.train.batch_size",
+            "one of auto or a whole number",
+        ),
         ("[saved_model, onnx]", "[saved_model, onx]", "steps.convert.formats[1]", "'onnx'?"),
         ("quantize: float16", "quantize: flot16", "variants[0].quantize", "'float16'?"),
         ("sparsity: 0.5", "sparsity: 1.5", "variants[2].prune", "between 0 and 1"),

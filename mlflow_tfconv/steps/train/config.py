@@ -41,6 +41,7 @@ class TrainConfig:
         epochs: Most passes over the training split.
         batch_size: Examples a training step; "auto" finds the largest power of two whose training
             step fits into the device's memory.
+        max_batch_size: Most that `batch_size: auto` takes.
         params: Keyword arguments of `model_fn`, such as `{dropout: 0.2}`.
         seed: Decides initial weights, shuffling and dropout.
         shuffle: Whether every epoch reads the examples in another order.
@@ -72,6 +73,7 @@ class TrainConfig:
     using: Literal["custom"] = "custom"
     epochs: int = 10
     batch_size: int | Literal["auto"] = 32
+    max_batch_size: int = 1024
     params: dict[str, Any] = field(default_factory=dict)
     seed: int = 0
     shuffle: bool = True
@@ -93,6 +95,7 @@ class TrainConfig:
         at_least(1, "epochs", self.epochs)
         if self.batch_size != "auto":
             at_least(1, "batch_size", self.batch_size)
+        at_least(1, "max_batch_size", self.max_batch_size)
         at_least(0, "seed", self.seed)
         if self.seed >= 2**32:
             raise out_of_range("seed", self.seed, "a whole number below 2**32")
@@ -100,6 +103,8 @@ class TrainConfig:
             if getattr(self, key) is not None:
                 at_least(1, key, getattr(self, key))
         self._check_class_weight()
+        if self.trials is not None:
+            self.trials.check_against(type(self))
 
     def _check_class_weight(self) -> None:
         if not isinstance(self.class_weight, dict):

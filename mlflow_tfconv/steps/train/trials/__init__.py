@@ -1,0 +1,1 @@
+"""Trainings with other settings, side by side, of which the best goes on."""
