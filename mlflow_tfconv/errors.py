@@ -12,6 +12,7 @@ TfconvError
 ├── GateError              no variant passed the validation criteria
 ├── StepError              a step of a recipe failed
 │   ├── UserCodeError      code of the recipe's owner raised an exception
+│   ├── OutOfMemoryError   training needs more memory than there is, or than it may take
 │   └── StepCrashedError   the process of a step died (signal, out of memory)
 ├── BusyError              another run of the same recipe is under way
 ├── TrackingError          the tracking server or the model registry refused
@@ -125,6 +126,10 @@ class StepError(TfconvError):
 
 class UserCodeError(StepError):
     """Raised when code of the recipe's owner raised an exception."""
+
+
+class OutOfMemoryError(StepError):
+    """Raised when training needs more memory than there is, or than it may take."""
 
 
 class StepCrashedError(StepError):

@@ -12,6 +12,11 @@ from mlflow_tfconv.engine.jobs import JobEnd
 
 _LOG_LINES = 12
 _MESSAGE_LINES = 20
+_NO_MEMORY = "std::bad_alloc"  # how C++ says that there is none
+_LESS_MEMORY = (
+    "Use a smaller batch_size (`batch_size: auto` finds one that fits), or a machine with more "
+    "memory; the same command goes on from here."
+)
 
 
 def error_of_failure(
@@ -49,11 +54,12 @@ def _shortened(lines: list[str]) -> list[str]:
 def error_of_end(step: str, end: JobEnd, log: Path) -> errors.StepCrashedError:
     """The exception for a process that died without saying why."""
     log = end.server_log or log
-    last = "\n".join(f"    {line}" for line in last_lines(log))
+    told = last_lines(log)
+    last = "\n".join(f"    {line}" for line in told)
     return errors.StepCrashedError(
         f"{step} died: {how_it_ended(end)}",
         received=f"the last lines of its log:\n{last}" if last else None,
-        fix=_advice(end),
+        fix=_LESS_MEMORY if any(_NO_MEMORY in line for line in told) else _advice(end),
         log=log,
     )
 
@@ -80,7 +86,7 @@ def _name(number: int) -> str:
 
 def _advice(end: JobEnd) -> str:
     if end.signal == signal.SIGKILL:
-        return "Use a smaller batch_size, or a machine with more memory; the same command goes on from here."
+        return _LESS_MEMORY
     if end.signal == signal.SIGILL:
         return "A library was built for another processor: `tfconv doctor` tells more."
     if end.signal is not None:

@@ -59,6 +59,29 @@ class Started(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """How to mend it when a process was ended, or has died.
+
+    Attributes:
+        memory: It used more than it may.
+        time: It took longer than it may.
+        crash: It died.
+    """
+
+    memory: str = (
+        "Give it more with `memory_limit_mb` if the model is that large; a small file that needs "
+        "so much is damaged or meant to do harm."
+    )
+    time: str = (
+        "Give it more time with `time_limit_s` if the model is that slow; a loop in it may have no "
+        "end."
+    )
+    crash: str = (
+        "The file may be damaged, or meant to do harm; if memory is short, use a machine with more."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Guard:
     """Calls functions in processes of their own.
 
@@ -72,6 +95,9 @@ class Guard:
         emit: Takes the events of the process.
         environ: Set in the environment of a fresh process.
         defaults: The same, where the user has not set it.
+        advice: What an error says of a way out.
+        memory_error: What is raised when memory was the reason; None raises `error`.
+        on_memory: Hears ten times a second how much memory is in use, in MB.
     """
 
     what: str
@@ -81,6 +107,9 @@ class Guard:
     emit: Emit = ignore
     environ: dict[str, str] = field(default_factory=dict)
     defaults: dict[str, str] = field(default_factory=dict)
+    advice: Advice = Advice()
+    memory_error: type[errors.TfconvError] | None = None
+    on_memory: Callable[[float], None] | None = None
 
     def call(self, target: str, argument: bytes, *, scratch: Path | None = None) -> Any:
         """What `module:function` gives for an argument and a `Voice`.
@@ -228,25 +257,28 @@ class _Watch:
     def _check(self) -> None:
         used_mb = sum(_resident_bytes(pid) for pid in _tree(self._started.pid)) / 1e6
         self._peak_mb = max(self._peak_mb, used_mb)
+        if self._guard.on_memory is not None:
+            self._guard.on_memory(used_mb)
         if used_mb > self._allowed_mb:
             self._stopped = self._error(
                 "it used more memory than it may",
+                kind=self._guard.memory_error,
                 received=f"{used_mb:,.0f} MB",
                 expected=f"at most {self._allowed_mb:,.0f} MB",
-                fix="Give it more with `memory_limit_mb` if the model is that large; a small file "
-                "that needs so much is damaged or meant to do harm.",
+                fix=self._guard.advice.memory,
             )
         elif time.monotonic() - self._begun > self._limit_s:
             self._stopped = self._error(
                 f"it took longer than {self._limit_s:g} s",
                 expected=f"an end of {self._phase} within {self._limit_s:g} s",
-                fix="Give it more time with `time_limit_s` if the model is that slow; a loop in it "
-                "may have no end.",
+                fix=self._guard.advice.time,
             )
 
-    def _error(self, why: str, **parts: Any) -> errors.TfconvError:
+    def _error(
+        self, why: str, *, kind: type[errors.TfconvError] | None = None, **parts: Any
+    ) -> errors.TfconvError:
         what = f"{self._guard.what} was stopped while {self._phase}: {why}."
-        return self._guard.error(what, **parts)
+        return (kind or self._guard.error)(what, **parts)
 
     def answer(self, status: int) -> Any:
         """What the function gave.
@@ -282,12 +314,15 @@ class _Watch:
             peak_mb=self._peak_mb,
             killed_for_memory=False,
         )
-        last = "\n".join(f"    {line}" for line in last_lines(self._log))
-        return self._guard.error(
+        told = last_lines(self._log)
+        last = "\n".join(f"    {line}" for line in told)
+        # Nobody but the kernel kills one of these so, and it does for lack of memory.
+        for_memory = status == -signal.SIGKILL or any("std::bad_alloc" in line for line in told)
+        kind = self._guard.memory_error if for_memory else None
+        return (kind or self._guard.error)(
             f"{self._guard.what} died while {self._phase}: {how_it_ended(end)}",
             received=f"the last lines of its log:\n{last}" if last else None,
-            fix="The file may be damaged, or meant to do harm; if memory is short, use a machine "
-            "with more.",
+            fix=self._guard.advice.memory if kind else self._guard.advice.crash,
             log=self._log,
         )
 

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from mlflow_tfconv.engine.user_files import is_installed
 from mlflow_tfconv.errors import StepError
+from mlflow_tfconv.steps.train.out_of_memory import shortage_in
 
 #: Lines that name places in graphs, of no use to who wrote the model, and such parts of others.
 _PLACE = re.compile(
@@ -24,7 +25,6 @@ _FIXES = (
         "outside the valid range of [0,",
         "Give the last layer one unit for each class, and count the classes from 0.",
     ),
-    ("OOM when allocating", "Use a smaller batch_size, or a smaller model."),
 )
 _ELSE = "Look into the log: it has the whole message, with the layer or the operation it is from."
 
@@ -35,11 +35,12 @@ def told_in_a_line() -> Iterator[None]:
 
     Raises:
         StepError: From TensorFlow's error, which has the rest.
+        OpError: It is the user's own code, or a lack of memory, of which others tell more.
     """
     try:
         yield
     except tf.errors.OpError as e:
-        if from_users_code(e):
+        if from_users_code(e) or shortage_in(str(e)) is not None:
             raise
         reason = first_reason(str(e.message or e))
         fix = next((fix for words, fix in _FIXES if words in reason), _ELSE)

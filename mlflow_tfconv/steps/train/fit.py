@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 
 from mlflow_tfconv.artifacts import Dataset
-from mlflow_tfconv.device import apply_to_tensorflow
+from mlflow_tfconv.device import apply_to_tensorflow, tensorflow_in_force
 from mlflow_tfconv.engine.events import ArtifactFile, Message, Param
 from mlflow_tfconv.engine.step import StepContext
 from mlflow_tfconv.steps.train.backup import Backup, TrainingState
@@ -27,6 +27,7 @@ from mlflow_tfconv.steps.train.functions import train_functions
 from mlflow_tfconv.steps.train.job import TrainingJob, training_job
 from mlflow_tfconv.steps.train.keras_loop import train_with_keras
 from mlflow_tfconv.steps.train.model import check_fit, made_model
+from mlflow_tfconv.steps.train.out_of_memory import enough_memory
 from mlflow_tfconv.steps.train.stream import first_examples
 from mlflow_tfconv.steps.train.training import Training
 
@@ -46,8 +47,9 @@ def fit(source: Dataset, workdir: Path, context: StepContext, config: TrainConfi
         ConfigError: `steps/train.py` or the config can't be used.
         DataError: There is nothing to train on, or the model does not fit the data.
         StepError: The loss is no longer a number, or TensorFlow fails.
+        OutOfMemoryError: Training needs more memory than there is.
     """
-    with _on_device(context):
+    with _on_device(context), enough_memory(config.batch_size, context.device):
         keras.utils.set_random_seed(config.seed)
         job = training_job(source, workdir, context, config, train_functions(context.recipe_root))
         model = made_model(job)
@@ -117,6 +119,10 @@ def _callbacks(job: TrainingJob, backup: Backup) -> tuple[list[keras.callbacks.C
 def _on_device(context: StepContext) -> Iterator[None]:
     tf.get_logger().setLevel(logging.ERROR)
     place = apply_to_tensorflow(context.device)
+    in_force = tensorflow_in_force(context.device)
+    context.emit(Message(text=in_force.text))
+    for name, value in in_force.params.items():
+        context.emit(Param(name=name, value=value))
     # On a GPU TensorFlow itself knows best what belongs there.
     with tf.device(place if context.device.kind == "cpu" else None):
         yield

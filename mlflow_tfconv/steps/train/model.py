@@ -10,10 +10,13 @@ import keras
 from mlflow_tfconv.data.reading import read_dataset
 from mlflow_tfconv.data.schema import Schema
 from mlflow_tfconv.errors import ConfigError, DataError
+from mlflow_tfconv.steps.train.adjusted import based_on
 from mlflow_tfconv.steps.train.classes import check_classes
 from mlflow_tfconv.steps.train.failures import first_reason, from_users_code
 from mlflow_tfconv.steps.train.functions import FILE, check_arguments
 from mlflow_tfconv.steps.train.job import TrainingJob
+from mlflow_tfconv.steps.train.out_of_memory import shortage_in
+from mlflow_tfconv.steps.train.transfer import compiled
 
 _FEW = 2
 
@@ -24,9 +27,13 @@ def made_model(job: TrainingJob) -> keras.Model:
     Raises:
         ConfigError: `model_fn` does not take the params, or gives no compiled Keras model.
     """
-    params = {**_prepared(job), **job.config.params}
-    check_arguments(job.functions.model_fn, params)
-    model = job.functions.model_fn(job.schema, **params)
+    model_fn, base = job.functions.model_fn, based_on(job)
+    if job.config.compile is not None:
+        return compiled(base["base"], job.config.compile, model_fn)
+    assert model_fn is not None  # noqa: S101 (without `compile` it is there or was refused)
+    params = {**_prepared(job), **job.config.params, **base}
+    check_arguments(model_fn, params)
+    model = model_fn(job.schema, **params)
     _check_compiled(model)
     return model
 
@@ -66,7 +73,7 @@ def check_fit(
     except DataError:
         raise
     except Exception as e:
-        if from_users_code(e):
+        if from_users_code(e) or shortage_in(str(e)) is not None:
             raise
         problem = first_reason(str(e) or type(e).__name__)
         raise _misfit(model, features, label, schema, problem) from e
