@@ -6,7 +6,19 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mlflow_tfconv.errors import ConfigError
+from mlflow_tfconv.steps.train.callbacks_config import (
+    CheckpointsConfig,
+    LearningRateConfig,
+    PlateauConfig,
+    TensorBoardConfig,
+    check_rates,
+)
 from mlflow_tfconv.steps.train.out_of_range import at_least, out_of_range
+from mlflow_tfconv.steps.train.transfer_config import (
+    CompileConfig,
+    StartFromConfig,
+    check_transfer,
+)
 from mlflow_tfconv.steps.train.trials_config import TrialsConfig
 
 
@@ -65,6 +77,20 @@ class TrainConfig:
             model does not see it.
         backup_every_steps: Also keep the state of training after so many steps within an epoch, to
             go on from there after a kill; null keeps it at the end of every epoch only.
+        start_from: A model whose training goes on, by its path or with more about how to read it:
+            whatever `convert` reads into Keras. `model_fn` gets it as the keyword `base`.
+        compile: Trains the model of `start_from` as it is, without a `model_fn`.
+        freeze: Names or paths of layers that are not trained, such as "conv*" or
+            "backbone/block1_*"; with all layers in them. Frozen BatchNormalization keeps its
+            statistics.
+        unfreeze_after: Number of epochs after which the frozen layers are trained, too.
+        learning_rates: Name or path of layers to their learning rate at the start; of several that
+            match, the longest decides. A schedule scales all alike.
+        learning_rate: The optimizer's learning rate, or how it changes; null leaves it to the
+            model.
+        reduce_on_plateau: When to lower the learning rate; null never does.
+        checkpoints: Which models are kept besides that of the best epoch; null keeps none.
+        tensorboard: What is logged for TensorBoard besides the scalars of every epoch.
         trials: Short trainings with other settings, of which the best goes on; null has none.
     """
 
@@ -88,6 +114,15 @@ class TrainConfig:
     class_weight: Literal["balanced"] | dict[str, float] | None = None
     sample_weight: str | None = None
     backup_every_steps: int | None = None
+    start_from: str | StartFromConfig | None = None
+    compile: CompileConfig | None = None
+    freeze: tuple[str, ...] = ()
+    unfreeze_after: int | None = None
+    learning_rates: dict[str, float] = field(default_factory=dict)
+    learning_rate: float | LearningRateConfig | None = None
+    reduce_on_plateau: PlateauConfig | None = None
+    checkpoints: CheckpointsConfig | None = None
+    tensorboard: TensorBoardConfig = field(default_factory=TensorBoardConfig)
     trials: TrialsConfig | None = None
 
     def __post_init__(self) -> None:
@@ -103,6 +138,8 @@ class TrainConfig:
             if getattr(self, key) is not None:
                 at_least(1, key, getattr(self, key))
         self._check_class_weight()
+        check_rates(self.learning_rate, self.reduce_on_plateau)
+        check_transfer(self.start_from, self.compile, self.learning_rates, self.unfreeze_after)
         if self.trials is not None:
             self.trials.check_against(type(self))
 

@@ -20,20 +20,21 @@ class TrainFunctions:
     """The functions of `steps/train.py`; None for an optional one that is not there.
 
     Attributes:
-        model_fn: `(spec, **params)` -> compiled Keras model.
+        model_fn: `(spec, **params)` -> compiled Keras model. With `start_from` it gets that model
+            as the keyword `base`; with `compile` it is not needed.
         prepare_fn: `(dataset, spec)` -> None, or keyword arguments for `model_fn`, such as layers
             that have adapted to the data. `dataset` holds batches of the training split.
         augment_fn: `(features, label)` -> the same, changed; of a batch.
         callbacks_fn: `()` -> list of Keras callbacks.
     """
 
-    model_fn: Callable[..., Any]
+    model_fn: Callable[..., Any] | None = None
     prepare_fn: Callable[..., Any] | None = None
     augment_fn: Callable[..., Any] | None = None
     callbacks_fn: Callable[..., Any] | None = None
 
 
-def train_functions(recipe_root: Path | None) -> TrainFunctions:
+def train_functions(recipe_root: Path | None, *, needs_model: bool = True) -> TrainFunctions:
     """The functions of a recipe's `steps/train.py`.
 
     Raises:
@@ -50,8 +51,7 @@ def train_functions(recipe_root: Path | None) -> TrainFunctions:
         name: user_function(recipe_root, FILE, name, required=False)
         for name in ("prepare_fn", "augment_fn", "callbacks_fn")
     }
-    model_fn = user_function(recipe_root, FILE, "model_fn", required=True)
-    assert model_fn is not None  # noqa: S101 (a required function is there or was refused)
+    model_fn = user_function(recipe_root, FILE, "model_fn", required=needs_model)
     return TrainFunctions(model_fn=model_fn, **optional)
 
 

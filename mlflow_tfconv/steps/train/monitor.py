@@ -35,6 +35,12 @@ class Monitor:
         asked = self.config.early_stopping
         return self.there((asked and asked.monitor) or self.config.monitor)
 
+    @property
+    def slowing(self) -> str:
+        """The metric that decides when the learning rate is lowered."""
+        asked = self.config.reduce_on_plateau
+        return self.there((asked and asked.monitor) or self.config.monitor)
+
     def there(self, monitor: str) -> str:
         """The name of a metric that there will be."""
         return monitor if self.validates else monitor.removeprefix("val_")
@@ -46,7 +52,7 @@ class Monitor:
             ConfigError: One is not.
         """
         known = [*names, *(f"val_{name}" for name in names if self.validates)]
-        for monitor in (self.best, self.stopping):
+        for monitor in (self.best, self.stopping, self.slowing):
             if monitor not in known:
                 raise no_such_metric(monitor, known)
 

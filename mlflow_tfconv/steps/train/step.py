@@ -9,6 +9,7 @@ from typing import ClassVar
 from mlflow_tfconv.artifacts import Checkpoint, Dataset
 from mlflow_tfconv.engine.step import Step, StepContext, StepResult
 from mlflow_tfconv.steps.train.config import TrainConfig
+from mlflow_tfconv.steps.train.transfer_config import StartFromConfig
 
 
 class TrainStep(Step[TrainConfig]):
@@ -27,7 +28,17 @@ class TrainStep(Step[TrainConfig]):
 
     def needed_functions(self) -> Mapping[str, tuple[str, ...]]:
         """What makes the model."""
-        return {"steps/train.py": ("model_fn",)}
+        config = self.config
+        base = config.start_from
+        named = base.user_functions if isinstance(base, StartFromConfig) else ()
+        made = () if config.compile is not None else ("model_fn",)
+        return {"steps/train.py": (*made, *named)} if made or named else {}
+
+    def inputs(self) -> tuple[Path, ...]:
+        """The files of the model to start from, relative to the recipe's folder."""
+        base = self.config.start_from
+        files = base.files if isinstance(base, StartFromConfig) else (base,)
+        return tuple(Path(file) for file in files if file is not None)
 
     def run(
         self, source: Dataset, workdir: Path, context: StepContext = StepContext()

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import keras
 
 from mlflow_tfconv.errors import ConfigError
+from mlflow_tfconv.steps.train.callbacks.follow_course import LogRate
 from mlflow_tfconv.steps.train.callbacks.tensorboard_logs import Logs
 from mlflow_tfconv.steps.train.callbacks.watch import Watch
 from mlflow_tfconv.steps.train.functions import FILE
 from mlflow_tfconv.steps.train.job import TrainingJob
 
 
-def callbacks_of(job: TrainingJob) -> list[keras.callbacks.Callback]:
-    """The user's own first, since the others may watch a metric that one of them adds."""
+def callbacks_of(
+    job: TrainingJob, during: Sequence[keras.callbacks.Callback]
+) -> list[keras.callbacks.Callback]:
+    """The user's own first, since the others may watch a metric that one of them adds.
+
+    Args:
+        job: What is asked for.
+        during: What changes the model while it is trained.
+    """
     return [
         *_users_callbacks(job),
+        *during,
+        LogRate(),
         Watch(
             job.emit,
             epochs=job.config.epochs,
@@ -24,6 +34,7 @@ def callbacks_of(job: TrainingJob) -> list[keras.callbacks.Callback]:
             monitor=job.monitor.best,
         ),
         *_early_stopping(job),
+        *_slower_on_plateau(job),
         Logs(job.logs),
     ]
 
@@ -52,4 +63,20 @@ def _early_stopping(job: TrainingJob) -> Iterator[keras.callbacks.Callback]:
         mode=job.config.mode if monitor == job.monitor.best else "auto",
         patience=asked.patience,
         min_delta=asked.min_delta,
+    )
+
+
+def _slower_on_plateau(job: TrainingJob) -> Iterator[keras.callbacks.Callback]:
+    asked = job.config.reduce_on_plateau
+    if asked is None:
+        return
+    monitor = job.monitor.slowing
+    yield keras.callbacks.ReduceLROnPlateau(
+        monitor=monitor,
+        mode=job.config.mode if monitor == job.monitor.best else "auto",
+        factor=asked.factor,
+        patience=asked.patience,
+        min_delta=asked.min_delta,
+        cooldown=asked.cooldown,
+        min_lr=asked.min_rate,
     )

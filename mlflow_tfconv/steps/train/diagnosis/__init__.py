@@ -1,0 +1,1 @@
+"""Where a loss stopped being a number."""
