@@ -25,6 +25,7 @@ from mlflow_tfconv.engine.executor import Executor
 from mlflow_tfconv.engine.jobs import PRELOAD, JobServer
 from mlflow_tfconv.engine.parts import fingerprint_of
 from mlflow_tfconv.engine.plan import Plan, fingerprint
+from mlflow_tfconv.engine.secrets import masked
 from mlflow_tfconv.engine.store import Store, StoredResult
 from mlflow_tfconv.errors import TfconvError
 from mlflow_tfconv.outcome import UNSTABLE, any_unstable, outcome_table
@@ -154,7 +155,7 @@ class RecipeRun:
 
     def _log_recipe(self) -> None:
         file = self.store.root / "profiles" / f"{self.recipe.profile}.recipe.yaml"
-        text = yaml.safe_dump(dict(self.recipe.data), sort_keys=False, allow_unicode=True)
+        text = yaml.safe_dump(masked(dict(self.recipe.data)), sort_keys=False, allow_unicode=True)
         write_text(file, text)
         self.tracker.replay("recipe", fingerprint_of({"text": text}), [ArtifactFile(path=file)])
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mlflow_tfconv.engine.atomic import write_text
+from mlflow_tfconv.engine.patterns import fitting, fixed_part, is_pattern
 from mlflow_tfconv.errors import ConversionError
 from mlflow_tfconv.formats.onnx_data import onnx_data
 
@@ -44,7 +45,7 @@ class Digests:
                 self._known = {}
 
     def of(self, path: Path) -> str | None:
-        """The digest of a file, of a folder with all its files, or of all files with a prefix.
+        """The digest of a file, a folder with all its files, a pattern's, or those with a prefix.
 
         An ONNX file is one with its external data. The prefix of a TensorFlow checkpoint is a name
         that no file has: `<prefix>.index` and others make it up. None when there is nothing of the
@@ -52,7 +53,9 @@ class Digests:
         """
         if path.is_dir():
             return self._of_folder(path)
-        return self._of_model(path) if path.is_file() else self._of_prefix(path)
+        if path.is_file():
+            return self._of_model(path)
+        return self._of_pattern(path) or self._of_prefix(path)
 
     def save(self) -> None:
         """Writes down what was learned."""
@@ -66,6 +69,12 @@ class Digests:
         except ConversionError:  # nobody will read data that lie elsewhere
             data = []
         return self._together([path, *data], path.parent) if data else self._of_file(path)
+
+    def _of_pattern(self, pattern: Path) -> str | None:
+        found = [path for path in fitting(pattern) if path.exists()] if is_pattern(pattern) else []
+        folders = [file for path in found if path.is_dir() for file in sorted(_files_below(path))]
+        files = folders or found
+        return self._together(files, fixed_part(pattern)) if files else None
 
     def _of_prefix(self, prefix: Path) -> str | None:
         found = sorted(prefix.parent.glob(f"{glob.escape(prefix.name)}.*"))

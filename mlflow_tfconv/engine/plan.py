@@ -15,6 +15,7 @@ from mlflow_tfconv.artifacts import Dataset
 from mlflow_tfconv.engine.codec import encode
 from mlflow_tfconv.engine.digests import Digests
 from mlflow_tfconv.engine.parts import fingerprint_of
+from mlflow_tfconv.engine.secrets import masked
 from mlflow_tfconv.engine.step import Step, StepContext
 from mlflow_tfconv.engine.store import StoredResult
 from mlflow_tfconv.engine.user_files import code_files
@@ -75,9 +76,10 @@ def ingredients(
     versions = {name: _version(name) for name in ("mlflow-tfconv", *step.libraries)}
     return {
         "step": f"{kind.__module__}:{kind.__qualname__}",
-        "config": dataclasses.asdict(step.config),
+        "config": masked(dataclasses.asdict(step.config)),
         "code": {_relative(file, root): digests.of(file) for file in code},
         "inputs": {str(path): digests.of(_absolute(path, root)) for path in step.inputs()},
+        "outside": dict(step.outside()),
         "upstream": feeds,
         "libraries": versions,
         "reads": {name: _read(plan.context, name) for name in step.reads},

@@ -12,12 +12,15 @@ _SECRET_NAME = re.compile(
     r"key|secret|token|pass|credential|auth|signature|\bsig\b|sas|cookie|connection_string", re.I
 )
 _NO_SECRETS = ("anon", "google_default", "cloud", "browser", "cache", "", None, True, False)
+_OPTIONS = "storage_options"
 _USER = re.compile(r"(://)[^/@\s]+@")
-_QUERY_VALUE = re.compile(r"([?&;][^=&;\s]+=)[^&;\s'\"]+")
+_QUERY_VALUE = re.compile(
+    r"([?&;](?:[\w.-]*(?:sig|token|key|secret|pass|credential|auth)[\w.-]*)=)[^&;\s'\"]+", re.I
+)
 
 
 def without_secrets(text: str, storage_options: Mapping[str, Any] | None = None) -> str:
-    """A text with URLs in it, without their users, passwords and the values of their queries.
+    """A text with URLs in it, without their users, passwords, tokens and signatures.
 
     Args:
         text: Any text.
@@ -28,20 +31,29 @@ def without_secrets(text: str, storage_options: Mapping[str, Any] | None = None)
     return _QUERY_VALUE.sub(rf"\g<1>{MASK}", _USER.sub(rf"\g<1>{MASK}@", text))
 
 
-def masked(value: Any, name: str = "") -> Any:
-    """Options, or a whole recipe, with `***` for what is secret; keys and shape stay.
+def masked(value: Any) -> Any:
+    """A config or a whole recipe with `***` for what is secret in it; keys and shape stay.
 
     Args:
-        value: Plain values, as JSON holds them.
-        name: The key that the value stands at.
+        value: Plain values, as JSON holds them. What stands under `storage_options` is secret by
+            its name; anywhere else, what is secret in URLs.
     """
     if isinstance(value, Mapping):
-        return {key: masked(item, str(key)) for key, item in value.items()}
+        return {
+            key: _masked_options(item, "") if key == _OPTIONS else masked(item)
+            for key, item in value.items()
+        }
     if isinstance(value, list | tuple):
-        return type(value)(masked(item, name) for item in value)
-    if name and _SECRET_NAME.search(name) and value not in _NO_SECRETS:
-        return MASK
+        return type(value)(masked(item) for item in value)
     return without_secrets(value) if isinstance(value, str) and "://" in value else value
+
+
+def _masked_options(value: Any, name: str) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _masked_options(item, str(key)) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_masked_options(item, name) for item in value)
+    return MASK if _SECRET_NAME.search(name) and value not in _NO_SECRETS else masked(value)
 
 
 def _secret_values(value: Any, name: str = "") -> Iterator[str]:

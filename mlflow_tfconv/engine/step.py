@@ -116,6 +116,16 @@ class Step(ABC, Generic[ConfigT]):
         """Files and folders that the config names; their content decides a re-run too."""
         return ()
 
+    def outside(self) -> Mapping[str, str]:
+        """URLs that the config names, to what tells their content, such as a digest of tags.
+
+        It is asked before every run, by the driver. Secrets in URLs are left out.
+
+        Raises:
+            TfconvError: One can't be reached.
+        """
+        return {}
+
     def needed_functions(self) -> Mapping[str, tuple[str, ...]]:
         """Files of the recipe to the functions in them that this config will call."""
         return {}

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from mlflow_tfconv.engine.patterns import fitting, fixed_part, is_pattern
 from mlflow_tfconv.errors import DataError
 from mlflow_tfconv.steps.ingest.source_file import SourceFile
 from mlflow_tfconv.steps.ingest.which_files import is_marker, wanted
-
-_MAGIC = "*?["
 
 
 def local_files(location: str, root: Path, suffixes: tuple[str, ...]) -> tuple[SourceFile, ...]:
@@ -28,23 +26,14 @@ def local_files(location: str, root: Path, suffixes: tuple[str, ...]) -> tuple[S
         return _below(path, path, root, suffixes)
     if path.exists() or path.is_symlink():
         return (_source_file(path, path.parent, root),)
-    if not glob.has_magic(location):
+    if not is_pattern(path):
         return ()
     fixed = fixed_part(path)
-    matches = sorted(Path(name) for name in glob.glob(str(path), recursive=True))  # noqa: PTH207 (Path.glob takes no absolute pattern)
-    kept = [match for match in matches if not is_marker(_relative(match, fixed))]
-    files = [match for match in kept if not match.is_dir()]
-    if not files:  # a pattern of folders
+    kept = [found for found in fitting(path) if not is_marker(_relative(found, fixed))]
+    if all(found.is_dir() for found in kept):
         return tuple(file for folder in kept for file in _below(folder, fixed, root, suffixes))
-    names = wanted([_relative(file, fixed) for file in files], suffixes)
+    names = wanted([_relative(file, fixed) for file in kept], suffixes)
     return tuple(_source_file(fixed / name, fixed, root) for name in names)
-
-
-def fixed_part(pattern: Path) -> Path:
-    """The folder that a pattern starts from: its parts before the first with `*`, `?` or `[`."""
-    parts = pattern.parts
-    first = next((i for i, part in enumerate(parts) if set(part) & set(_MAGIC)), len(parts))
-    return Path(*parts[:first])
 
 
 def _below(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import glob
+import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,10 +12,11 @@ from typing import Any
 from mlflow_tfconv.engine.secrets import without_secrets
 from mlflow_tfconv.errors import DataError
 from mlflow_tfconv.steps.ingest.local_files import local_files
-from mlflow_tfconv.steps.ingest.remote_files import is_url, remote_files
+from mlflow_tfconv.steps.ingest.local_locations import is_url
+from mlflow_tfconv.steps.ingest.remote_files import remote_files
 from mlflow_tfconv.steps.ingest.source_file import SourceFile
 
-__all__ = ["SourceFile", "local_path", "source_files", "tfrecord_files"]
+__all__ = ["SourceFile", "local_path", "remote_content", "source_files", "tfrecord_files"]
 
 
 def source_files(
@@ -51,6 +54,26 @@ def source_files(
         for file in files:
             found.setdefault(file.url_or_path, file)
     return tuple(found.values())
+
+
+def remote_content(
+    locations: tuple[str, ...], storage_options: Mapping[str, Any]
+) -> dict[str, str]:
+    """The URLs among the locations, without secrets, to a digest that changes with their content.
+
+    Nothing is read: names, sizes and entity tags (or times) of the files are asked for.
+
+    Raises:
+        DataError: Nothing is there, or the network fails.
+        MissingLibraryError: The library for such URLs is not installed.
+    """
+    found: dict[str, str] = {}
+    for url in filter(is_url, locations):
+        files = source_files(url, Path(), storage_options=storage_options)
+        known = json.dumps([[file.name, dict(file.identity)] for file in files], sort_keys=True)
+        shown = without_secrets(url, storage_options)
+        found[shown] = hashlib.sha256(f"{found.get(shown)}{known}".encode()).hexdigest()
+    return found
 
 
 def local_path(location: str, root: Path) -> str:

@@ -18,11 +18,6 @@ _WEB = ("http", "https")  # there `?` begins a query
 _FIRST_MAGIC = re.compile(r"[*?\[]")
 
 
-def is_url(location: str) -> bool:
-    """Whether it is looked for elsewhere than in this machine's folders."""
-    return "://" in location and not location.startswith("file://")
-
-
 def remote_files(
     url: str, suffixes: tuple[str, ...], storage_options: Mapping[str, Any]
 ) -> tuple[SourceFile, ...]:

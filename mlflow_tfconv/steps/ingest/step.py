@@ -11,11 +11,10 @@ from mlflow_tfconv.engine.events import DatasetUsed, Message, Metric, Param
 from mlflow_tfconv.engine.step import Step, StepContext, StepResult
 from mlflow_tfconv.errors import ConfigError
 from mlflow_tfconv.steps.ingest.config import IngestConfig
+from mlflow_tfconv.steps.ingest.local_locations import local_locations
 
 if TYPE_CHECKING:
     from mlflow_tfconv.data.manifest import Manifest
-
-_GLOB_CHARACTERS = "*?["
 
 
 class IngestStep(Step[IngestConfig]):
@@ -32,15 +31,16 @@ class IngestStep(Step[IngestConfig]):
     libraries = ("tensorflow", "numpy", "protobuf")
 
     def inputs(self) -> tuple[Path, ...]:
-        """The location when it is local; of a glob pattern the folder that it starts from."""
-        location = self.config.location
-        if location is None or "://" in location:
-            return ()
-        parts = Path(location).parts
-        pattern = next(
-            (i for i, part in enumerate(parts) if set(part) & set(_GLOB_CHARACTERS)), None
-        )
-        return (Path(*parts[:pattern]),)
+        """The locations that are local."""
+        return local_locations(self.config.locations)
+
+    def outside(self) -> Mapping[str, str]:
+        """The locations that are not; a generator of the user's reads URLs as it likes."""
+        if self.config.using == "custom":
+            return {}
+        from mlflow_tfconv.steps.ingest.locations import remote_content
+
+        return remote_content(self.config.locations, self.config.storage_options)
 
     def needed_functions(self) -> Mapping[str, tuple[str, ...]]:
         """The generator, unless the data are there already."""

@@ -320,7 +320,7 @@ def _blank(batch: Any) -> set[int]:
 
 
 def _decoded(array: Any, name: str, rows: Rows, where: Where) -> Any:
-    """Bytes as text; those that are none are told, and empty in the array."""
+    """Bytes as text; those that are none are told."""
     try:
         return array.cast(pa.string())
     except pa.ArrowInvalid:
@@ -330,7 +330,7 @@ def _decoded(array: Any, name: str, rows: Rows, where: Where) -> Any:
             data.decode()
         except UnicodeDecodeError:
             rows.wrong.setdefault(row, not_utf8(f"{where(row)}, column {name!r}", data))
-            texts[row] = b""
+            texts[row] = data.decode(errors="replace").encode()
     return pa.array(texts, pa.binary()).cast(pa.string())
 
 
