@@ -92,7 +92,7 @@ def content_of(records_sum: int) -> str:
     return f"{records_sum % 2**256:064x}"
 
 
-def record_digest(record: bytes) -> int:
+def record_digest(record: bytes | memoryview) -> int:
     """What one serialized example adds to the sum."""
     return int.from_bytes(hashlib.sha256(record).digest(), "big")
 

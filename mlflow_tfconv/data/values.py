@@ -1,4 +1,4 @@
-"""A feature's value as it comes from a user's generator, made a numpy array of few known types."""
+"""A feature's value as a source gives it, made a numpy array of few known types."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mlflow_tfconv.data.schema import ARRAY_DTYPES
+from mlflow_tfconv.data.schema import ARRAY_DTYPES, FeatureSpec
 from mlflow_tfconv.errors import DataError
 
 
@@ -41,6 +41,34 @@ def array_of(value: Any, feature: str, where: str) -> np.ndarray[Any, Any]:
     return _numeric(array, not isinstance(value, list | tuple), feature, where)
 
 
+def like_spec(
+    array: np.ndarray[Any, Any], spec: FeatureSpec, feature: str, where: str
+) -> np.ndarray[Any, Any]:
+    """The array in the type of a feature that was given beforehand.
+
+    Numbers change their type where each keeps its value, floats lose digits at most. The one bytes
+    value of an encoded feature ("tensor", "image") is not looked into.
+
+    Raises:
+        DataError: It is of another kind or shape, or a number does not fit the type.
+    """
+    if spec.encoding in ("tensor", "image"):
+        if is_text(array) and array.ndim == 0:
+            return array
+        raise _misfit(array, spec, feature, where)
+    sizes = zip(spec.shape, array.shape, strict=False)
+    if array.ndim != len(spec.shape) or any(a is not None and a != b for a, b in sizes):
+        raise _misfit(array, spec, feature, where)
+    if dtype_name(array) == spec.dtype:
+        return array
+    if spec.dtype == "string" or is_text(array):
+        raise _misfit(array, spec, feature, where)
+    cast = _cast(array, np.dtype(spec.dtype))
+    if cast is None:
+        raise _misfit(array, spec, feature, where)
+    return cast
+
+
 def is_text(array: np.ndarray[Any, Any]) -> bool:
     """Whether the array holds bytes objects."""
     return bool(array.dtype.kind == "O")
@@ -49,6 +77,32 @@ def is_text(array: np.ndarray[Any, Any]) -> bool:
 def dtype_name(array: np.ndarray[Any, Any]) -> str:
     """The name of its type as a schema writes it."""
     return "string" if is_text(array) else array.dtype.name
+
+
+def _cast(array: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray[Any, Any] | None:
+    """The array in another type, None where that would make other numbers of its own."""
+    loses = {"c": "fiub", "f": "iub", "i": "b", "u": "b"}.get(array.dtype.kind, "")
+    if dtype.kind in loses:
+        return None
+    with np.errstate(over="ignore"):
+        cast = array.astype(dtype)
+    if array.dtype.kind in "fc":
+        kept = np.array_equal(np.isfinite(cast), np.isfinite(array))
+    else:
+        kept = dtype.kind in "fc" or np.array_equal(cast, array)
+    return cast if kept else None
+
+
+def _misfit(array: np.ndarray[Any, Any], spec: FeatureSpec, feature: str, where: str) -> DataError:
+    encoded = f"the bytes of one encoded {spec.encoding}"
+    wanted = f"{spec.dtype} {spec.shape}".replace("None", "any")
+    value = f": {array.tolist()!r:.60}" if array.size == 1 else ""
+    return DataError(
+        f"{where}: the feature {feature!r} is not what it was given as.",
+        received=f"{dtype_name(array)} {array.shape}{value}",
+        expected=encoded if spec.encoding in ("tensor", "image") else wanted,
+        fix="Correct this value, or what is given of the feature (`ingest.features`).",
+    )
 
 
 def _text(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

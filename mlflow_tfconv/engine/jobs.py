@@ -116,7 +116,7 @@ class JobServer:
             "cwd": str(cwd or Path.cwd()),
             "path": [str(folder) for folder in sys.path],
         }
-        deaths = _memory_deaths()
+        deaths = memory_deaths()
         reader, writer = os.pipe()
         os.set_blocking(reader, False)
         try:
@@ -132,7 +132,7 @@ class JobServer:
             exit_code=os.WEXITSTATUS(status) if os.WIFEXITED(status) else None,
             signal=os.WTERMSIG(status) if os.WIFSIGNALED(status) else None,
             peak_mb=answer["peak_kb"] * 1024 / 1e6,
-            killed_for_memory=_memory_deaths() > deaths,
+            killed_for_memory=memory_deaths() > deaths,
             server_log=self.log if "server_died" in answer else None,
         )
 
@@ -251,7 +251,7 @@ def _alive(pid: int) -> bool:
     return state != "Z"
 
 
-def _memory_deaths() -> int:
+def memory_deaths() -> int:
     """How many processes of this control group the kernel has killed for lack of memory."""
     for file in _memory_event_files():
         with suppress(OSError):

@@ -53,7 +53,7 @@ def test_a_full_disk_is_told(tmp_path: Path) -> None:
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("this system has no /dev/full")
-    (tmp_path / ".train.unfinished").symlink_to(full)
+    (tmp_path / ".train-00000.tfrecord.unfinished").symlink_to(full)
     with pytest.raises(DataError, match="can't be written"):
         write_one(tmp_path, b"x" * 10**6)
 

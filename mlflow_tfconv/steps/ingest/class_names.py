@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from mlflow_tfconv.data.inference import Arrays
 from mlflow_tfconv.data.values import is_text
 from mlflow_tfconv.errors import ConfigError, DataError
@@ -23,6 +25,10 @@ class ClassNames:
 
     def __init__(self, names: Mapping[str, tuple[str, ...]]) -> None:
         self.names = dict(names)
+        self._indices = {
+            label: {name.encode(): index for index, name in enumerate(known)}
+            for label, known in self.names.items()
+        }
 
     @classmethod
     def declared(cls, module: ModuleType, labels: tuple[str, ...]) -> ClassNames:
@@ -40,7 +46,7 @@ class ClassNames:
             raise ConfigError(
                 "CLASS_NAMES in steps/ingest.py can't be used.",
                 received=f"{value!r:.100}, with ingest.label: {', '.join(labels) or 'none'}",
-                expected="a tuple of texts for the one label, or a dict {label: tuple of texts}",
+                expected="a tuple of different texts for the one label, or a dict {label: texts}",
                 fix="Set `ingest.label`, or correct CLASS_NAMES.",
             )
         return cls({label: tuple(names) for label, names in named.items()})
@@ -51,16 +57,29 @@ class ClassNames:
         Raises:
             DataError: The label is none of the names, or no index of one.
         """
-        for label, names in self.names.items():
-            array = arrays[label]
+        for label, indices in self._indices.items():
+            array = arrays.get(label)
+            if array is None:
+                continue
             if is_text(array):
-                known = all(item.decode(errors="replace") in names for item in array.flat)
+                known = all(item in indices for item in array.flat)
             else:
                 known = array.dtype.kind in "iu" and bool(
-                    ((array >= 0) & (array < len(names))).all()
+                    ((array >= 0) & (array < len(indices))).all()
                 )
             if not known:
-                raise _unknown_class(label, array, names, where)
+                raise _unknown_class(label, array, self.names[label], where)
+
+    def as_indices(self, arrays: Arrays) -> Arrays:
+        """The same, with text of declared classes as their indices, int64."""
+        texts = {
+            label: np.array([indices[item] for item in arrays[label].flat], np.int64).reshape(
+                arrays[label].shape
+            )
+            for label, indices in self._indices.items()
+            if label in arrays and is_text(arrays[label])
+        }
+        return {**arrays, **texts}
 
     def of_labels(self, statistics: Statistics) -> dict[str, tuple[str, ...]]:
         """The declared names, and for text labels without them all that were seen, sorted."""
@@ -72,6 +91,7 @@ def _are_names(names: Any) -> bool:
         isinstance(names, list | tuple)
         and len(names) > 0
         and all(isinstance(name, str) for name in names)
+        and len(set(names)) == len(names)
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import math
 from dataclasses import dataclass, field
@@ -185,15 +184,15 @@ def _check_options(config: IngestConfig) -> None:
     """Refuses what would be read by nobody."""
     if config.using not in SOURCES:
         return
-    for item in dataclasses.fields(config):
-        kinds = _ONLY_FOR.get(item.name, SOURCES)
-        value = getattr(config, item.name)
-        if config.using not in kinds and value != item.default_factory():  # type: ignore[misc]
+    for name, kinds in _ONLY_FOR.items():
+        value = getattr(config, name)
+        unset = not value if isinstance(value, dict) else value == type(value)()
+        if config.using not in kinds and not unset:
             raise ConfigError(
-                f"ingest.{item.name} has no meaning with `using: {config.using}`.",
+                f"ingest.{name} has no meaning with `using: {config.using}`.",
                 received=value,
                 expected=f"`using: {' | '.join(kinds)}`",
-                fix=f"Leave ingest.{item.name} out.",
+                fix=f"Leave ingest.{name} out.",
             )
 
 

@@ -10,25 +10,41 @@ from mlflow_tfconv.artifacts import Dataset
 from mlflow_tfconv.engine.events import DatasetUsed, Message, Metric, Param
 from mlflow_tfconv.engine.step import Step, StepContext, StepResult
 from mlflow_tfconv.errors import ConfigError
-from mlflow_tfconv.steps.ingest.config import IngestConfig
+from mlflow_tfconv.steps.ingest.config import SOURCES, IngestConfig
 from mlflow_tfconv.steps.ingest.local_locations import local_locations
 
 if TYPE_CHECKING:
     from mlflow_tfconv.data.manifest import Manifest
+    from mlflow_tfconv.steps.ingest.shard_source import Ingested
+    from mlflow_tfconv.steps.ingest.skipped import Skipped
+
+#: Kind of source to the distributions that decode it.
+_READERS = {
+    "csv": ("pyarrow",),
+    "image_folder": ("pillow",),
+    "image_list": ("pillow", "pyarrow"),
+    "parquet": ("pyarrow",),
+    "video": ("av", "pillow"),
+}
 
 
 class IngestStep(Step[IngestConfig]):
     """Streams examples into TFRecord shards and writes down what they are.
 
-    Needs the recipe's steps/ingest.py (`using: custom`) or TFRecord files (`using: tfrecord`).
-    Gives a `Dataset`: every example has the same features, labels are finite, and the manifest
-    lists each shard with its count and checksums.
+    Needs the recipe's steps/ingest.py (`using: custom`) or files of a known kind. Gives a
+    `Dataset`: every example has the same features, labels are finite, and the manifest lists each
+    shard with its count and checksums. A killed run goes on with what it has not done.
     """
 
     name = "ingest"
     config_class = IngestConfig
     user_code = ("steps/ingest.py",)
-    libraries = ("tensorflow", "numpy", "protobuf")
+    resumable = True
+
+    @property
+    def libraries(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Those that read this kind of source, and those that write."""
+        return (*_READERS.get(self.config.using, ()), "numpy", "protobuf")
 
     def inputs(self) -> tuple[Path, ...]:
         """The locations that are local."""
@@ -66,29 +82,43 @@ class IngestStep(Step[IngestConfig]):
         from mlflow_tfconv.data.manifest import write_manifest
         from mlflow_tfconv.steps.ingest.card import card_of, varying_features
 
-        manifest, statistics = self._ingested(workdir, context)
+        ingested = self._ingested(workdir, context)
+        manifest = ingested.manifest
         path = write_manifest(manifest, workdir)
         _tell(manifest, path, context)
+        _tell_skipped(ingested.skipped, context)
         for text in varying_features(manifest.schema):
             context.emit(Message(text=text))
         dataset = Dataset(manifest=path, digest=manifest.digest, counts=manifest.counts)
-        return StepResult(output=dataset, card=card_of(manifest, statistics, workdir))
+        card = card_of(manifest, ingested.statistics, workdir)
+        ingested.clean()
+        return StepResult(output=dataset, card=card)
 
-    def _ingested(self, workdir: Path, context: StepContext) -> Any:
+    def _ingested(self, workdir: Path, context: StepContext) -> Ingested:
         root = context.recipe_root or Path.cwd()
-        if self.config.using == "custom":
-            from mlflow_tfconv.steps.ingest.shard_examples import shard_examples
-
-            return shard_examples(self.config, root, workdir, context.emit)
+        if self.config.using not in SOURCES:
+            raise ConfigError(
+                "ingest.using names a step class of its own; IngestStep can't stand in for it.",
+                received=repr(self.config.using),
+                fix="Run the recipe, or use that class instead of IngestStep.",
+            )
         if self.config.using == "tfrecord":
             from mlflow_tfconv.steps.ingest.describe_tfrecords import describe_tfrecords
+            from mlflow_tfconv.steps.ingest.shard_source import described
 
-            return describe_tfrecords(self.config, root, workdir, context.emit)
-        raise ConfigError(
-            "ingest.using names a step class of its own; IngestStep can't stand in for it.",
-            received=repr(self.config.using),
-            fix="Run the recipe, or use that class instead of IngestStep.",
-        )
+            return described(*describe_tfrecords(self.config, root, workdir, context.emit))
+        from mlflow_tfconv.steps.ingest.shard_source import shard_source
+        from mlflow_tfconv.steps.ingest.sources.table import open_source
+
+        source = open_source(self.config, root, context.emit)
+        return shard_source(source, self.config, root, workdir, context.emit)
+
+
+def _tell_skipped(skipped: Skipped, context: StepContext) -> None:
+    if skipped.count:
+        context.emit(Metric(name="examples/skipped", value=skipped.count))
+        first = f"{skipped.count:,} examples were left out, the first: {skipped.texts[0]}"
+        context.emit(Message(text=first, level="warning"))
 
 
 def _tell(manifest: Manifest, path: Path, context: StepContext) -> None:

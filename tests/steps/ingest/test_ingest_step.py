@@ -188,8 +188,8 @@ def test_a_location_where_nothing_is_is_told(ingest: Any) -> None:
         (None, ()),
         ("s3://bucket/data", ()),
         ("data/all.csv", (Path("data/all.csv"),)),
-        ("data/part-*/x.csv", (Path("data"),)),
-        ("*.csv", (Path(),)),
+        ("data/part-*/x.csv", (Path("data/part-*/x.csv"),)),
+        ("*.csv", (Path("*.csv"),)),
     ],
 )
 def test_a_local_location_is_an_input_of_the_step(location: Any, inputs: Any) -> None:
