@@ -10,7 +10,9 @@ from mlflow_tfconv.errors import ConfigError
 from mlflow_tfconv.steps.train.callbacks.follow_course import LogRate
 from mlflow_tfconv.steps.train.callbacks.tensorboard_logs import Logs
 from mlflow_tfconv.steps.train.callbacks.watch import Watch
+from mlflow_tfconv.steps.train.callbacks.watch_memory import WatchMemory
 from mlflow_tfconv.steps.train.functions import FILE
+from mlflow_tfconv.steps.train.gradients import small_batch
 from mlflow_tfconv.steps.train.job import TrainingJob
 
 
@@ -27,6 +29,7 @@ def callbacks_of(
         *_users_callbacks(job),
         *during,
         LogRate(),
+        WatchMemory(job.emit),
         Watch(
             job.emit,
             epochs=job.config.epochs,
@@ -35,7 +38,7 @@ def callbacks_of(
         ),
         *_early_stopping(job),
         *_slower_on_plateau(job),
-        Logs(job.logs),
+        Logs(job.logs, job.config.tensorboard, example=lambda: small_batch(job), emit=job.emit),
     ]
 
 

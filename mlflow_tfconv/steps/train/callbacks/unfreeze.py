@@ -16,14 +16,13 @@ class Unfreeze(keras.callbacks.Callback):  # type: ignore[misc]  # keras carries
     def __init__(self, frozen: Frozen, *, after: int, emit: Emit) -> None:
         super().__init__()
         self._frozen, self._after, self._emit = frozen, after, emit
-        self._waiting = True
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Unfreezes; what trains was compiled without these weights, and is made anew."""
         del logs  # Keras passes it
-        if not self._waiting or epoch < self._after:
+        # No attribute says whether it was done: another process would bring it back.
+        if epoch < self._after or all(layer.trainable for layer in self._frozen.layers):
             return
-        self._waiting = False
         unfreeze(self._frozen)
         self.model.make_train_function(force=True)
         self._emit(Message(text=f"From epoch {epoch + 1} on the frozen layers are trained, too."))

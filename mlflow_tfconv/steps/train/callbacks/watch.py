@@ -1,55 +1,90 @@
-"""Tells how far training is."""
+"""Tells how far training is, and ends it when its loss is no longer a number."""
 
 from __future__ import annotations
 
 import math
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import keras
 
 from mlflow_tfconv.engine.events import Emit, Progress
-from mlflow_tfconv.errors import StepError
+from mlflow_tfconv.steps.train.diagnosis.not_finite import NotFiniteError
 from mlflow_tfconv.steps.train.monitor import no_such_metric
 
 _SECONDS_BETWEEN_BARS = 0.25
 
+Logs = Mapping[str, float]
+
+
+@dataclass(slots=True)
+class _Clock:
+    """What is of this process alone, and not brought back in another."""
+
+    next_bar: float = 0.0
+    epoch_began: float = 0.0
+    lock: Any = field(default_factory=threading.Lock)
+
 
 class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # keras carries no types
-    """Tells how far training is, and ends it when its loss is no longer a number."""
+    """Moves the bar a few times a second, and looks at every loss.
+
+    Looking at the loss of a batch waits for the GPU. Keras does it in threads of its own when no
+    callback minds, and the next batch is begun meanwhile.
+    """
+
+    #: Keras asks for it: batches may be told by several threads.
+    async_safe = True
 
     def __init__(self, emit: Emit, *, epochs: int, steps: int, monitor: str) -> None:
         super().__init__()
         self._emit = emit
         self._epochs, self._steps, self._monitor = epochs, steps, monitor
-        self._epoch = 0
-        self._next_bar = 0.0
+        self._epoch = self._together = 0
+        self._clock = _Clock()
 
-    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Remembers the epoch."""
         del logs  # Keras passes it
         self._epoch = epoch
+        self._clock.epoch_began = time.perf_counter()
+        # Losses of several batches in one call of TensorFlow come once.
+        self._together = _batches_a_call(self.model)
 
-    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Looks at the loss, and a few times a second moves the bar."""
-        loss = (logs or {}).get("loss", 0.0)
-        if not math.isfinite(loss):
-            raise _not_finite("loss", loss, f"epoch {self._epoch + 1}, batch {batch + 1}")
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Looks at the losses, which are means since the epoch began."""
+        logs = logs or {}
+        for name, value in _losses(logs):
+            if not math.isfinite(value):
+                first = batch // self._together * self._together
+                raise self._error(name, value, (first, batch))
         now = time.perf_counter()
-        if now >= self._next_bar:
-            self._next_bar = now + _SECONDS_BETWEEN_BARS
-            self._show(self._epoch + (batch + 1) / self._steps, logs or {})
+        with self._clock.lock:
+            if now < self._clock.next_bar:
+                return
+            self._clock.next_bar = now + _SECONDS_BETWEEN_BARS
+        self._show(self._epoch + (batch + 1) / self._steps, logs)
 
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Looks at the metric to monitor."""
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Looks at the losses of the validation, and at the metric to monitor."""
         logs = logs or {}
         if self._monitor not in logs:
             raise no_such_metric(self._monitor, list(logs))
+        for name, value in _losses(logs):
+            if not math.isfinite(value):
+                raise self._error(name, value, None)
         if math.isnan(logs[self._monitor]):
-            raise _not_finite(self._monitor, logs[self._monitor], f"epoch {epoch + 1}")
+            raise self._error(self._monitor, logs[self._monitor], None)
         self._show(epoch + 1, logs)
 
-    def _show(self, done: float, logs: Mapping[str, float]) -> None:
+    def _error(self, name: str, value: float, batches: tuple[int, int] | None) -> NotFiniteError:
+        elapsed = time.perf_counter() - self._clock.epoch_began
+        return NotFiniteError(name, value, epoch=self._epoch, batches=batches, elapsed_s=elapsed)
+
+    def _show(self, done: float, logs: Logs) -> None:
         values = " ".join(
             f"{name} {logs[name]:.4f}" for name in ("loss", "accuracy") if name in logs
         )
@@ -65,11 +100,15 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # keras carries no
         )
 
 
-def _not_finite(name: str, value: float, where: str) -> StepError:
-    return StepError(
-        f"Training was stopped in {where}: {name} is no longer a number.",
-        received=f"{name} = {value}",
-        expected="a finite number",
-        fix="Lower the learning rate or clip gradients (clipnorm=1.0) in steps/train.py, and look "
-        "for NaN, Inf or unscaled values in the features and labels.",
-    )
+def _losses(logs: Logs) -> Iterator[tuple[str, float]]:
+    """The loss first; models with several have d_loss, head_loss, and so on."""
+    names = [name for name in logs if name.endswith("loss")]
+    for name in sorted(names, key=len):
+        yield name, float(logs[name])
+
+
+def _batches_a_call(model: Any) -> int:
+    several = getattr(model, "steps_per_execution", None)
+    if several is None:  # tf_keras
+        several = getattr(model, "_steps_per_execution", None) or 1
+    return int(several.numpy() if hasattr(several, "numpy") else several)

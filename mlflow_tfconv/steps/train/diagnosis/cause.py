@@ -15,6 +15,7 @@ from mlflow_tfconv.steps.train.diagnosis.not_finite_values import (
     range_of,
 )
 from mlflow_tfconv.steps.train.diagnosis.watched_layers import tensors_in, watched_layers
+from mlflow_tfconv.steps.train.gradients import as_tensorflows
 from mlflow_tfconv.steps.train.learning_rate import rate_of
 
 
@@ -164,9 +165,7 @@ def _loss_cause(model: Any, batch: Batch, outputs: Any) -> Cause:
 
 def _cause_in_gradients(model: Any, tape: Any, loss: Any) -> Cause | None:
     weights = list(model.trainable_weights)
-    # A variable of Keras 3 holds the one that TensorFlow knows.
-    variables = [w if isinstance(w, tf.Variable) else w.value for w in weights]
-    gradients = tape.gradient(loss, variables)
+    gradients = tape.gradient(loss, [as_tensorflows(weight) for weight in weights])
     bad = [
         (_name(weight), words)
         for weight, gradient in zip(weights, gradients, strict=True)
