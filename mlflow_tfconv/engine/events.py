@@ -61,17 +61,32 @@ class ArtifactFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VariantRun:
-    """A variant exists and has a child run, named `run`.
+    """A variant, or a trial of a search, exists and has a child run, named `run`.
 
     Attributes:
-        run: `<variant>/<format>`.
+        run: `<variant>/<format>`, or `trial/<number>`.
         fingerprint: While it is unchanged the variant keeps its run.
         params: What differs between variants: format, precision, technique, sparsity, ...
+        kind: "variant" | "trial".
     """
 
     run: str
     fingerprint: str
     params: Mapping[str, Any] = field(default_factory=dict)
+    kind: str = "variant"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEnded:
+    """A child run has come to an end that is worth telling.
+
+    Attributes:
+        run: Its name.
+        status: "FINISHED", "FAILED" or "KILLED", as MLflow knows them.
+    """
+
+    run: str
+    status: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,12 +138,15 @@ class Progress:
         done: Units done so far.
         total: Units in all, or None when nobody knows.
         detail: What is worth showing beside the bar, such as the loss.
+        lane: What goes on side by side with others has a bar of its own, which goes when it is
+            done; "" is the one there always is.
     """
 
     label: str
     done: float
     total: float | None = None
     detail: str = ""
+    lane: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +163,7 @@ Event = (
     | Tag
     | ArtifactFile
     | VariantRun
+    | RunEnded
     | ModelFile
     | DatasetUsed
     | RegisterModel
@@ -160,6 +179,7 @@ EVENTS: dict[str, type] = {
         Tag,
         ArtifactFile,
         VariantRun,
+        RunEnded,
         ModelFile,
         DatasetUsed,
         RegisterModel,

@@ -53,13 +53,16 @@ class TrainStep(Step[TrainConfig]):
         Raises:
             ConfigError: `steps/train.py` or the config can't be used.
             DataError: There is nothing to train on, or the model does not fit the data.
-            StepError: The loss is no longer a number, or TensorFlow fails.
+            StepError: The loss is no longer a number, or TensorFlow fails; all trials have failed.
+            OutOfMemoryError: Training needs more memory than there is.
         """
-        from mlflow_tfconv.steps.train.card import train_card
-        from mlflow_tfconv.steps.train.fit import fit
+        if self.config.trials is not None:
+            from mlflow_tfconv.steps.train.trials.search import searched
 
-        training = fit(source, workdir, context, self.config)
+            return searched(source, workdir, context, self.config)
+        from mlflow_tfconv.steps.train.one_training import one_training
+
+        training, card = one_training(source, workdir, context, self.config)
         return StepResult(
-            output=Checkpoint(path=training.path, history=training.history),
-            card=train_card(training, self.config.epochs, workdir),
+            output=Checkpoint(path=training.path, history=training.history), card=card
         )
