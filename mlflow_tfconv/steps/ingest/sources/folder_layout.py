@@ -76,14 +76,23 @@ def folder_layout(
     Raises:
         DataError: There are no files with one of the suffixes.
     """
-    listed = _listed(locations, root, storage_options)
-    files = [file for file in listed if file.suffix in suffixes]
-    others = Counter(file.suffix or "no suffix" for file in listed if file.suffix not in suffixes)
+    files = all_files(locations, root, storage_options)
+    return layout_of(files, suffixes, ", ".join(locations))
+
+
+def layout_of(
+    listed: Sequence[SourceFile], suffixes: tuple[str, ...], location: str
+) -> FolderLayout:
+    """What the folders of some files say, see `folder_layout`; no suffixes take all files."""
+    files = [file for file in listed if not suffixes or file.suffix in suffixes]
+    others = Counter(
+        file.suffix or "no suffix" for file in listed if suffixes and file.suffix not in suffixes
+    )
     kinds = ", ".join(f"{suffix} {n:,}" for suffix, n in others.most_common(_MOST_KINDS_TOLD))
     if not files:
         raise DataError(
             "There are no files of the kind asked for at ingest.location.",
-            received=f"{', '.join(locations)}: files of other kinds ({kinds})",
+            received=f"{location}: files of other kinds ({kinds})",
             expected=f"files with {', '.join(suffixes)}",
             fix="Correct ingest.location or ingest.using, or convert the files.",
         )
@@ -93,9 +102,10 @@ def folder_layout(
     return FolderLayout(tuple(placed), classes, left_out)
 
 
-def _listed(
+def all_files(
     locations: Sequence[str], root: Path, storage_options: Mapping[str, Any]
 ) -> list[SourceFile]:
+    """All files of the locations, each once; names begin with a location that says a split."""
     names = [PurePosixPath(location).name for location in locations]
     said = {split_of_folder(name) for name in names}
     by_location = None not in said and len(said) > 1

@@ -11,8 +11,6 @@ from mlflow_tfconv.data.schema import FeatureSpec
 from mlflow_tfconv.engine.events import Emit, Message
 from mlflow_tfconv.errors import ConfigError, DataError
 from mlflow_tfconv.steps.ingest.config import IngestConfig
-from mlflow_tfconv.steps.ingest.source_file import SourceFile
-from mlflow_tfconv.steps.ingest.sources.file_groups import file_groups, in_mixed_order, piece_of
 from mlflow_tfconv.steps.ingest.sources.folder_layout import FolderLayout, folder_layout
 from mlflow_tfconv.steps.ingest.sources.image_decoding import SUFFIXES
 from mlflow_tfconv.steps.ingest.sources.image_files import (
@@ -23,6 +21,11 @@ from mlflow_tfconv.steps.ingest.sources.image_files import (
     image_of,
 )
 from mlflow_tfconv.steps.ingest.sources.image_options import ImageOptions
+from mlflow_tfconv.steps.ingest.sources.placed_pieces import (
+    IndexedFile,
+    files_of,
+    placed_pieces,
+)
 from mlflow_tfconv.steps.ingest.sources.source import Found, Piece
 
 _LABEL, _PATH = "label", "path"
@@ -33,7 +36,8 @@ class ImageFolderSource:
     """Images whose folder is their class, in an order that has nothing to do with the classes.
 
     The features are `image`, the label (the index of the folder's name among all, sorted; named
-    `label` where the recipe says nothing else) and, when the recipe says `key: path`, `path`.
+    `label` where the recipe says nothing else) and, when the recipe says `key: path`, `path` below
+    the location.
 
     Attributes:
         options: What becomes of each image.
@@ -74,7 +78,7 @@ class ImageFolderSource:
             class_names={label: layout.classes} if layout.classes else {},
             with_path=config.key == _PATH,
             storage_options=config.storage_options,
-            found=_pieces(layout),
+            found=placed_pieces(layout),
         )
 
     @property
@@ -88,20 +92,13 @@ class ImageFolderSource:
 
     def examples(self, piece: Piece) -> Iterator[Found]:
         """Each image of a group."""
-        rows = {url: (index, split) for _, url, index, split in piece.arguments["files"]}
-        files = [
-            SourceFile(
-                name=shown, shown=shown, url_or_path=url, storage_options=self.storage_options
-            )
-            for shown, url, _, _ in piece.arguments["files"]
-        ]
-        for file, data in contents(files):
-            index, split = rows[file.url_or_path]
-            yield self._found(file, data, index, split)
+        placed = list(files_of(piece, self.storage_options))
+        read = contents([one.file for one in placed])
+        for one, (_, data) in zip(placed, read, strict=True):
+            yield self._found(one, data)
 
-    def _found(
-        self, file: SourceFile, data: bytes | DataError, index: int | None, split: str | None
-    ) -> Found:
+    def _found(self, placed: IndexedFile, data: bytes | DataError) -> Found:
+        file, split = placed.file, placed.split
         if isinstance(data, DataError):
             return Found(file.shown, data, split)
         try:
@@ -109,35 +106,15 @@ class ImageFolderSource:
         except DataError as e:
             return Found(file.shown, e, split)
         example: dict[str, Any] = {IMAGE: image.value}
-        if index is not None:
-            example[self.labels[0]] = index
+        if placed.index is not None:
+            example[self.labels[0]] = placed.index
         if self.with_path:
-            example[_PATH] = file.shown
+            example[_PATH] = file.name
         return Found(file.shown, example, split, original_shapes={IMAGE: image.original_shape})
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the pieces, which may be many."""
         return {**self.__dict__, "found": ()}
-
-
-def _pieces(layout: FolderLayout) -> tuple[Piece, ...]:
-    """Pieces whose arguments are, for each file: what is shown, where it is, class and split."""
-    place = {placed.file.url_or_path: placed for placed in layout.placed}
-    index = {name: number for number, name in enumerate(layout.classes)}
-    pieces = []
-    files = in_mixed_order(placed.file for placed in layout.placed)
-    for number, group in enumerate(file_groups(files), start=1):
-        rows = [
-            [
-                file.shown,
-                file.url_or_path,
-                index.get(place[file.url_or_path].class_name or ""),
-                place[file.url_or_path].split,
-            ]
-            for file in group
-        ]
-        pieces.append(piece_of(group, number, {"files": rows}))
-    return tuple(pieces)
 
 
 def _label_of(config: IngestConfig) -> str:

@@ -25,9 +25,11 @@ class ImageOptions:
             JPEG and PNG files as they are, which is smaller, and they are decoded at every reading
             (others are stored as PNG).
         exif_orientation: Whether photographs are turned as their camera says.
-        column: For "image_list": the column with the paths or URLs of the images.
-        root: For "image_list": the folder or URL where relative paths start; without it the folder
-            of the list.
+        column: Of a list: the column with the paths or URLs of the files.
+        root: Of a list: the folder or URL where relative paths start; without it the folder that
+            the list is in.
+        split: Of a list: the column that says train, validation or test; without it the hash of
+            the example decides.
     """
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (read by pydantic off the class)
@@ -40,6 +42,7 @@ class ImageOptions:
     exif_orientation: bool = True
     column: str = "path"
     root: str | None = None
+    split: str | None = None
 
     def __post_init__(self) -> None:
         if self.size is not None and (len(self.size) != 2 or min(self.size) < 1):

@@ -155,7 +155,7 @@ def test_the_label_may_have_another_name_and_the_path_be_the_key(tmp_path: Path)
     source = opened(tmp_path, label="kind", key="path", image=ImageOptions(store="encoded"))
     (one,) = found(source).values()
     assert not isinstance(one.example, DataError)
-    assert one.example["path"] == "data/cats/1.png"
+    assert one.example["path"] == "cats/1.png"
     assert one.example["kind"] == 0
     assert one.original_shapes == {"image": (4, 6, 3)}
     assert source.features["image"].encoding == "image"
