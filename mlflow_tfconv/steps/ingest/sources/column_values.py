@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
@@ -42,9 +43,18 @@ def values_of(
         trimmed = pc.if_else(gone, pa.scalar(None, pa.string()), trimmed)
     if decimal != "." and kind in ("float32", "float64"):
         trimmed = pc.replace_substring(trimmed, decimal, ".")
+    return converted_each(trimmed, lambda part: _converted(part, kind))
+
+
+def converted_each(array: Any, convert: Callable[[Any], Any]) -> tuple[Any, list[int]]:
+    """The array converted, null where a value is unfit, and the places of the unfit ones.
+
+    Args:
+        array: A pyarrow array.
+        convert: Converts an array, or raises ArrowInvalid because of some value in it.
+    """
     bad: list[int] = []
-    parts = _cast(trimmed, kind, 0, bad)
-    return pa.concat_arrays(parts), bad
+    return pa.concat_arrays(_halves(array, convert, 0, bad)), bad
 
 
 def kind_of(texts: Any, missing: Any, decimal: str) -> tuple[Kind | None, int]:
@@ -57,7 +67,7 @@ def kind_of(texts: Any, missing: Any, decimal: str) -> tuple[Kind | None, int]:
     candidates: tuple[Kind, ...] = ("int64", "float32", "bool")
     for kind in candidates:
         plain = pc.replace_substring(there, decimal, ".") if kind == "float32" else there
-        if _whole(plain, kind) is not None:
+        if _fits(plain, kind):
             return kind, gone
     return "string", gone
 
@@ -71,29 +81,34 @@ def wider(one: Kind | None, other: Kind | None) -> Kind | None:
     return "float32" if {one, other} == {"int64", "float32"} else "string"
 
 
-def _cast(texts: Any, kind: Kind, first: int, bad: list[int]) -> list[Any]:
+def _halves(array: Any, convert: Callable[[Any], Any], first: int, bad: list[int]) -> list[Any]:
     """Halves what can't be converted whole until the unfit values stand alone."""
-    whole = _whole(texts, kind)
-    if whole is not None:
-        return [whole]
-    if len(texts) == 1:
-        bad.append(first)
-        return [pa.nulls(1, pa.int64() if kind == "datetime" else arrow_type(kind))]
-    half = len(texts) // 2
-    return _cast(texts[:half], kind, first, bad) + _cast(texts[half:], kind, first + half, bad)
+    try:
+        return [convert(array)]
+    except pa.ArrowInvalid:
+        if len(array) == 1:
+            bad.append(first)
+            return [convert(pa.nulls(1, array.type))]
+    half = len(array) // 2
+    return [
+        *_halves(array[:half], convert, first, bad),
+        *_halves(array[half:], convert, first + half, bad),
+    ]
 
 
-def _whole(texts: Any, kind: Kind) -> Any:
-    """All of them converted, or None when one can't be."""
-    types = (
-        (pa.timestamp("us"), pa.timestamp("us", tz="UTC"))
-        if kind == "datetime"
-        else (arrow_type(kind),)
-    )
-    for to in types:
-        try:
-            values = pc.cast(texts, to)
-        except pa.ArrowInvalid:
-            continue
-        return pc.cast(values, pa.int64()) if kind == "datetime" else values
-    return None
+def _converted(texts: Any, kind: Kind) -> Any:
+    if kind != "datetime":
+        return pc.cast(texts, arrow_type(kind))
+    try:
+        times = pc.cast(texts, pa.timestamp("us"))
+    except pa.ArrowInvalid:
+        times = pc.cast(texts, pa.timestamp("us", tz="UTC"))
+    return pc.cast(times, pa.int64())
+
+
+def _fits(texts: Any, kind: Kind) -> bool:
+    try:
+        _converted(texts, kind)
+    except pa.ArrowInvalid:
+        return False
+    return True

@@ -11,7 +11,7 @@ from typing import Any
 from mlflow_tfconv.errors import DataError
 from mlflow_tfconv.steps.ingest.source_file import SourceFile
 from mlflow_tfconv.steps.ingest.sources.csv_options import CsvOptions
-from mlflow_tfconv.steps.ingest.sources.csv_stream import TextStream
+from mlflow_tfconv.steps.ingest.sources.text_stream import TextStream
 
 _CHUNK_BYTES = 2**16
 _MOST_BYTES = 2**24

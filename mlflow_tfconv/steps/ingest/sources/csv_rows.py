@@ -17,9 +17,10 @@ from mlflow_tfconv.steps.ingest.source_file import SourceFile
 from mlflow_tfconv.steps.ingest.sources.column_values import arrow_type, values_of
 from mlflow_tfconv.steps.ingest.sources.csv_header import Header, not_utf8, read_header
 from mlflow_tfconv.steps.ingest.sources.csv_options import CsvOptions
-from mlflow_tfconv.steps.ingest.sources.csv_stream import TextStream
+from mlflow_tfconv.steps.ingest.sources.line_spans import Span
 from mlflow_tfconv.steps.ingest.sources.table_columns import Kind
 from mlflow_tfconv.steps.ingest.sources.table_examples import Rows
+from mlflow_tfconv.steps.ingest.sources.text_stream import TextStream
 
 _BLOCK_BYTES = 2**20
 _LARGEST_BLOCK = 2**27
@@ -27,23 +28,6 @@ _GROWTH = 8
 
 #: Gives the place of a row, counted from 0 in its batch, for a person.
 Where = Callable[[int], str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
-    """A part of a file that begins and ends between rows.
-
-    Attributes:
-        start: The first byte.
-        end: The byte after the last; None is the end of the file.
-        lines: Lines before it; 0 at the start of the file.
-        rows: Rows before it.
-    """
-
-    start: int = 0
-    end: int | None = None
-    lines: int = 0
-    rows: int = 0
 
 
 @dataclass(slots=True)

@@ -15,9 +15,9 @@ from mlflow_tfconv.steps.ingest.sources.column_values import kind_of, wider
 from mlflow_tfconv.steps.ingest.sources.csv_header import Header, read_header
 from mlflow_tfconv.steps.ingest.sources.csv_options import CsvOptions
 from mlflow_tfconv.steps.ingest.sources.csv_rows import CsvRows
-from mlflow_tfconv.steps.ingest.sources.csv_stream import TextStream
 from mlflow_tfconv.steps.ingest.sources.table_columns import Kind
 from mlflow_tfconv.steps.ingest.sources.table_examples import Rows
+from mlflow_tfconv.steps.ingest.sources.text_stream import TextStream
 
 _MOST_FILES = 10
 _EXACT_IN_FLOAT32 = 2**24

@@ -15,9 +15,10 @@ from mlflow_tfconv.steps.ingest.source_file import SourceFile
 from mlflow_tfconv.steps.ingest.sources.csv_header import Header
 from mlflow_tfconv.steps.ingest.sources.csv_messages import tell_types
 from mlflow_tfconv.steps.ingest.sources.csv_options import CsvOptions
-from mlflow_tfconv.steps.ingest.sources.csv_rows import CsvRows, Span
+from mlflow_tfconv.steps.ingest.sources.csv_rows import CsvRows
 from mlflow_tfconv.steps.ingest.sources.csv_sample import Sample, header_of, take_sample
 from mlflow_tfconv.steps.ingest.sources.csv_spans import spans_of
+from mlflow_tfconv.steps.ingest.sources.line_spans import Span
 from mlflow_tfconv.steps.ingest.sources.source import Found, Piece
 from mlflow_tfconv.steps.ingest.sources.table_columns import Kind, TablePlan
 from mlflow_tfconv.steps.ingest.sources.table_examples import examples_of

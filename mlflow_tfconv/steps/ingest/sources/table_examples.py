@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlflow_tfconv.errors import DataError
+from mlflow_tfconv.steps.ingest.sources.array_values import arrays_of
 from mlflow_tfconv.steps.ingest.sources.source import Found
 from mlflow_tfconv.steps.ingest.sources.table_columns import DROP, Column, TablePlan, Vector
 
@@ -56,6 +58,9 @@ def examples_of(
     features: dict[str, Any] = {
         name: _items(columns[name], plan.columns[name], plan.time_unit) for name in plan.scalars
     }
+    for name in plan.scalars:
+        if plan.columns[name].kind == "array":
+            features[name] = _arrays(columns[name], name, plan, rows, where)
     for vector in plan.vectors:
         features[vector.name] = _stacked(vector, columns, rows, where)
     names = tuple(features)
@@ -77,13 +82,13 @@ def _filled(
         return array
     if column.missing == DROP:
         left_out.update(missing.tolist())
-        return pc.fill_null(array, _nothing(array, column))
+        return _without_nulls(array, column)
     if column.missing is not None:
         return _with_fill(array, column, missing, key)
     if column.required or column.kind not in ("float32", "float64", "string"):
         for row in missing.tolist():
             rows.wrong.setdefault(row, _lacking(column, where(row), key))
-    return pc.fill_null(array, _nothing(array, column))
+    return _without_nulls(array, column)
 
 
 def _missing(array: Any, column: Column) -> Any:
@@ -95,15 +100,17 @@ def _missing(array: Any, column: Column) -> Any:
     return None if gone is None else np.flatnonzero(gone.to_numpy(zero_copy_only=False))
 
 
-def _nothing(array: Any, column: Column) -> Any:
-    """What stands in the place of a missing value."""
+def _without_nulls(array: Any, column: Column) -> Any:
+    """Something in the place of a missing value; lists and images may stay null."""
+    if column.kind in ("array", "image"):
+        return array
     if pa.types.is_floating(array.type):
         value: Any = float("nan")
-    elif column.kind in ("string", "image"):
+    elif column.kind == "string":
         value = b"" if pa.types.is_binary(array.type) else ""
     else:
         value = False if column.kind == "bool" else 0
-    return pa.scalar(value, array.type)
+    return pc.fill_null(array, pa.scalar(value, array.type))
 
 
 def _with_fill(array: Any, column: Column, missing: Any, key: str) -> Any:
@@ -128,10 +135,32 @@ def _items(array: Any, column: Column, time_unit: str) -> Any:
     if column.kind == "string":
         binary = pa.large_binary() if pa.types.is_large_string(array.type) else pa.binary()
         return array.cast(binary).to_pylist()
-    if column.kind in ("image", "array"):
+    if column.kind == "array":
+        return ()
+    if column.kind == "image":
         return array.to_pylist()
     values = array.to_numpy(zero_copy_only=False)
     return values // _TICKS[time_unit] if column.kind == "datetime" else values
+
+
+def _arrays(
+    array: Any, name: str, plan: TablePlan, rows: Rows, where: Callable[[int], str]
+) -> list[Any]:
+    """The array of each row, in the type and the shape that were given."""
+    given = (plan.given or {}).get(name)
+    arrays = arrays_of(array, None if given is None or given.dtype == "string" else given.dtype)
+    for row, value in enumerate(arrays):
+        if value is None and row not in rows.wrong:
+            rows.wrong[row] = DataError(
+                f"{where(row)}: the list in the column {name!r} is no array.",
+                received=f"{array[row].as_py()!r:.80}",
+                expected="numbers or texts without gaps; lists within it of the same length",
+                fix="Correct it, or leave such rows out: `on_error: skip`.",
+            )
+    if given is None or None in given.shape:
+        return arrays
+    size = math.prod(size for size in given.shape if size is not None)
+    return [a.reshape(given.shape) if a is not None and a.size == size else a for a in arrays]
 
 
 def _stacked(

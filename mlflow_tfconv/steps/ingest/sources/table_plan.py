@@ -195,7 +195,7 @@ def _vector(
             f"ingest.{where} names columns that can't be gathered into an array.",
             received=", ".join(f"{c}: {kinds[c]}" for c in wrong) or ", ".join(patterns),
             expected="columns of numbers, without the label and the key",
-            fix=f"Leave them out, or give them a type of numbers under {asked.key_of_options}.types.",
+            fix="Leave them out; lists of numbers are arrays already.",
         )
     return _sized(Vector(name=name, columns=tuple(columns), dtype=_dtype(name, asked)), asked)
 
@@ -257,7 +257,11 @@ def _kind(name: str, kinds: Mapping[str, Kind], asked: Asked, wide: bool) -> Kin
 
 
 def _spec(given: FeatureConfig) -> FeatureSpec:
-    return FeatureSpec(_SCALAR_KINDS.get(given.dtype, given.dtype), given.shape, given.class_names)
+    if given.encoding == "image":
+        return FeatureSpec(given.dtype, given.shape, encoding="image")
+    raw = bool(given.shape) and given.dtype != "string"
+    dtype = given.dtype if given.shape else _SCALAR_KINDS.get(given.dtype, given.dtype)
+    return FeatureSpec(dtype, given.shape, given.class_names, "raw" if raw else "list")
 
 
 def _check_required(kinds: Mapping[str, Kind], asked: Asked) -> None:

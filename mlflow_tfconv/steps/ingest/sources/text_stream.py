@@ -1,4 +1,4 @@
-"""The bytes of a CSV file as pyarrow reads them: decompressed, and UTF-8."""
+"""The bytes of a file of text: decompressed, and UTF-8."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class TextStream:
             return self._decoder.decode(data, final=not data).encode()
         except UnicodeError as e:
             raise DataError(
-                f"{self._file.shown} is no text of the encoding that csv.encoding names.",
+                f"{self._file.shown} is no text of the encoding that is given.",
                 received=str(e),
                 fix="Correct the encoding.",
             ) from e
