@@ -27,7 +27,7 @@ _ONLY_FOR = {
     "csv": ("csv", "image_list", "video"),
     "parquet": ("parquet",),
     "text": ("text",),
-    "image": ("image_folder", "image_list", "video"),
+    "image": ("image_folder", "image_list", "parquet", "video"),
     "npy": ("npy",),
     "video": ("video",),
     "tfrecord": ("tfrecord",),
@@ -108,7 +108,7 @@ class IngestConfig:
         csv: For "csv", and for the lists of "image_list" and "video".
         parquet: For "parquet".
         text: For "text".
-        image: For "image_folder", "image_list" and "video".
+        image: For "image_folder", "image_list" and "video", and for images in "parquet".
         npy: For "npy".
         video: For "video".
         tfrecord: For "tfrecord".
