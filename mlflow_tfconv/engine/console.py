@@ -36,7 +36,7 @@ class Terminal:
 
     console: Console = field(default_factory=Console)
     _progress: Progress | None = None
-    _task: tuple[str, TaskID] | None = None
+    _tasks: dict[str, tuple[str, TaskID]] = field(default_factory=dict)
     _last_line_s: float = 0.0
 
     def step_started(self, step: str, why: Sequence[str]) -> None:
@@ -65,7 +65,8 @@ class Terminal:
         """Takes the bar away."""
         if self._progress is not None:
             self._progress.stop()
-        self._progress = self._task = None
+        self._progress = None
+        self._tasks.clear()
 
     def _show(self, event: events.Progress) -> None:
         if not self.console.is_terminal:
@@ -74,18 +75,29 @@ class Terminal:
         if self._progress is None:
             self._progress = _bars(self.console)
             self._progress.start()
-        if self._task is None or self._task[0] != event.label:
-            if self._task is not None:
-                self._progress.remove_task(self._task[1])
-            self._task = (
-                event.label,
-                self._progress.add_task(event.label, total=event.total, detail=""),
-            )
-        detail = escape(event.detail)
-        self._progress.update(self._task[1], completed=event.done, total=event.total, detail=detail)
+        if event.lane and event.total is not None and event.done >= event.total:
+            self._take_away(event.lane)
+            return
+        label, _ = self._tasks.get(event.lane, (None, None))
+        if label != event.label:
+            self._take_away(event.lane)
+            task = self._progress.add_task(event.label, total=event.total, detail="")
+            self._tasks[event.lane] = (event.label, task)
+        self._progress.update(
+            self._tasks[event.lane][1],
+            completed=event.done,
+            total=event.total,
+            detail=escape(event.detail),
+        )
+
+    def _take_away(self, lane: str) -> None:
+        _, task = self._tasks.pop(lane, (None, None))
+        if self._progress is not None and task is not None:
+            self._progress.remove_task(task)
 
     def _print_line(self, event: events.Progress) -> None:
-        if time.monotonic() - self._last_line_s < _LINE_EVERY_S:
+        """Of what goes on side by side the whole is told, and not each."""
+        if event.lane or time.monotonic() - self._last_line_s < _LINE_EVERY_S:
             return
         self._last_line_s = time.monotonic()
         of = f" of {event.total:g}" if event.total is not None else ""

@@ -21,6 +21,8 @@ def description(
     link: str,
     variants: Mapping[str, Mapping[str, float]] | None = None,
     registered: RegisteredVersion | None = None,
+    *,
+    trials: str | None = None,
 ) -> str:
     """The description of a parent run.
 
@@ -28,8 +30,11 @@ def description(
         link: Opens the comparison.
         variants: Run name to metrics; the table is left out when nothing was measured.
         registered: The model version that came out of the run, or None.
+        trials: Opens the comparison of a search's trials; None without a search.
     """
     parts = [f"{_OPENING}{link})"]
+    if trials is not None:
+        parts.append(f"[Compare the trials]({trials})")
     if registered is not None:
         parts.append(
             f"Registered **{registered.run_name}** as {registered.name} version "

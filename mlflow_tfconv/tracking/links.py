@@ -11,7 +11,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 from mlflow_tfconv.tracking.destination import Destination
-from mlflow_tfconv.tracking.server import PARENT_TAG, SUPERSEDED_TAG, without_credentials
+from mlflow_tfconv.tracking.server import (
+    KIND_TAG,
+    PARENT_TAG,
+    SUPERSEDED_TAG,
+    without_credentials,
+)
 
 #: Where `mlflow ui` listens unless it is told otherwise.
 LOCAL_UI = "http://127.0.0.1:5000"
@@ -24,6 +29,7 @@ def comparison_link(
     *,
     metric: str = "latency/p50_ms",
     ascending: bool = True,
+    kind: str = "variant",
     major: int | None = None,
 ) -> str:
     """A link that opens the children of a run flat, sorted by a metric, as charts.
@@ -34,11 +40,13 @@ def comparison_link(
         parent: The parent run's id.
         metric: What to sort by; sorting by a metric is what turns the nesting off.
         ascending: Whether the smallest comes first.
+        kind: "variant" or "trial": which of the children.
         major: MLflow's major version on the server; None takes that of this environment.
     """
     major = major or int(metadata.version("mlflow").partition(".")[0])
     query = {
-        "searchFilter": f"tags.{PARENT_TAG} = '{parent}' and tags.`{SUPERSEDED_TAG}` = 'false'",
+        "searchFilter": f"tags.{PARENT_TAG} = '{parent}' and tags.`{SUPERSEDED_TAG}` = 'false' "
+        f"and tags.`{KIND_TAG}` = '{kind}'",
         "orderByKey": f"metrics.`{metric}`",
         "orderByAsc": str(ascending).lower(),
         "compareRunsMode": "CHART",

@@ -15,6 +15,7 @@ from mlflow_tfconv.engine.events import (
     ModelFile,
     Param,
     RegisterModel,
+    RunEnded,
     Tag,
     VariantRun,
 )
@@ -78,6 +79,8 @@ class Scribe:
             self._collect(event)
         elif isinstance(event, VariantRun):
             self._variant(event)
+        elif isinstance(event, RunEnded):
+            self._server.set_status(self._run_of(event.run), event.status)
         elif isinstance(event, ModelFile):
             self._models[event.run] = event
         elif isinstance(event, RegisterModel):
@@ -139,7 +142,9 @@ class Scribe:
         else:
             if child is not None and child["fingerprint"]:
                 self._server.log(child["run_id"], Batch(tags={SUPERSEDED_TAG: "true"}))
-            run_id = self._adopted(event, child) or self._new_child(event.run, event.fingerprint)
+            run_id = self._adopted(event, child) or self._new_child(
+                event.run, event.fingerprint, event.kind
+            )
         params = {name: str(value) for name, value in event.params.items()}
         self._batches[run_id].params.update(params)
 
@@ -152,12 +157,12 @@ class Scribe:
         self._ledger.note_child(self._parent, event.run, run_id, event.fingerprint)
         return run_id
 
-    def _new_child(self, run_name: str, fingerprint: str) -> str:
+    def _new_child(self, run_name: str, fingerprint: str, kind: str = "variant") -> str:
         run_id = self._server.create_run(
             run_name,
             {
                 PARENT_TAG: self._parent,
-                KIND_TAG: "variant",
+                KIND_TAG: kind,
                 FINGERPRINT_TAG: fingerprint,
                 SUPERSEDED_TAG: "false",
                 SOURCE_TAG: self._recipe,

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -204,22 +204,34 @@ class Server:
             self.call(lambda: self.client.set_terminated(run_id, status=status))
 
     def children(self, parent: str) -> list[tuple[str, str, str]]:
-        """Name, id and fingerprint of the variants' runs below a parent, without superseded ones."""
+        """Name, id and fingerprint of the runs below a parent, without superseded ones."""
         return [
             (run.info.run_name, run.info.run_id, run.data.tags.get(FINGERPRINT_TAG, ""))
-            for run in self._variants(parent)
+            for kind in ("variant", "trial")
+            for run in self._of_kind(kind, parent)
         ]
 
     def metrics(self, parent: str) -> dict[str, dict[str, float]]:
         """Name of each variant's run below a parent to its metrics."""
-        return {run.info.run_name: dict(run.data.metrics) for run in self._variants(parent)}
+        runs = self._of_kind("variant", parent)
+        return {run.info.run_name: dict(run.data.metrics) for run in runs}
 
-    def _variants(self, parent: str) -> list[Any]:
-        filter_string = f"tags.`{PARENT_TAG}` = '{parent}' and tags.`{KIND_TAG}` = 'variant'"
-        runs = self.call(
-            lambda: self.client.search_runs([self.experiment[0]], filter_string, max_results=1000)
-        )
-        return [run for run in runs if run.data.tags.get(SUPERSEDED_TAG) != "true"]
+    def _of_kind(self, kind: str, parent: str) -> list[Any]:
+        filter_string = f"tags.`{PARENT_TAG}` = '{parent}' and tags.`{KIND_TAG}` = '{kind}'"
+        found, token = [], None
+        while True:
+            page = partial(
+                self.client.search_runs,
+                [self.experiment[0]],
+                filter_string,
+                max_results=1000,
+                page_token=token,
+            )
+            runs = self.call(page)
+            found += [run for run in runs if run.data.tags.get(SUPERSEDED_TAG) != "true"]
+            token = runs.token
+            if not token:
+                return found
 
     def log(self, run_id: str, batch: Batch) -> list[str]:
         """Logs a batch in as few requests as the limits allow; gives what the user should know."""

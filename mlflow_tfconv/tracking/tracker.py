@@ -37,6 +37,7 @@ _LOG_MODELS = "mlflow_tfconv.tracking.models:log_models"
 _LAST_WORDS_S = 10.0
 _NOTE_TAG = "mlflow.note.content"
 _QUIET = "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"  # MLflow 3's; 2.22 prints into the step's log
+_TRIAL = "trial/"  # how the names of trials' runs begin
 _WITH_FILES = (ArtifactFile, DatasetUsed, ModelFile)
 
 
@@ -337,10 +338,15 @@ class Tracker:
         if self._scribe is None:
             return
         run_id = str(self._run_id)
-        tags = self._server.call(lambda: self.client.get_run(run_id)).data.tags
-        if is_ours(tags.get(_NOTE_TAG, "")):
+        data = self._server.call(lambda: self.client.get_run(run_id)).data
+        if is_ours(data.tags.get(_NOTE_TAG, "")):
             link = self._comparison("latency/p50_ms", ascending=True)
-            text = description(link, self._server.metrics(run_id), self.registered)
+            text = description(
+                link,
+                self._server.metrics(run_id),
+                self.registered,
+                trials=self._comparison_of_trials(data.params),
+            )
             self._server.log(run_id, Batch(tags={_NOTE_TAG: text}))
 
     def _end(self, status: str) -> None:
@@ -353,7 +359,7 @@ class Tracker:
             self._server.set_status(self._run_id, status)
 
     def children(self) -> Mapping[str, str]:
-        """Run name of each variant to its child run's id."""
+        """Run name of each variant and trial to its child run's id."""
         return self._ledger.children(self._run_id) if self._run_id else {}
 
     def link(self, metric: str = "latency/p50_ms", *, ascending: bool = True) -> str | None:
@@ -364,17 +370,29 @@ class Tracker:
         experiment_id = self._ledger.experiment_id()
         if experiment_id is None or self._run_id is None:
             return None
-        if not self.children():
+        names = self.children()
+        if not names:
             return run_link(self.destination, experiment_id, self._run_id)
+        if all(name.startswith(_TRIAL) for name in names):
+            return self._comparison("loss", ascending=True, kind="trial")
         return self._comparison(metric, ascending=ascending)
 
-    def _comparison(self, metric: str, *, ascending: bool) -> str:
+    def _comparison_of_trials(self, params: Mapping[str, str]) -> str | None:
+        """Sorted by the metric that told the best of them, as the search has logged it."""
+        metric = params.get("trials.metric")
+        if metric is None:
+            return None
+        ascending = params.get("trials.direction") != "max"
+        return self._comparison(f"best/{metric}", ascending=ascending, kind="trial")
+
+    def _comparison(self, metric: str, *, ascending: bool, kind: str = "variant") -> str:
         return comparison_link(
             self.destination,
             str(self._ledger.experiment_id()),
             str(self._run_id),
             metric=metric,
             ascending=ascending,
+            kind=kind,
         )
 
     def ui_command(self) -> str | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlflow_tfconv.artifacts import Dataset
-from mlflow_tfconv.engine.events import Event, Message
+from mlflow_tfconv.engine.events import Event, Message, Metric
 from mlflow_tfconv.engine.step import StepContext, StepResult
 from mlflow_tfconv.errors import ConfigError, StepError
 from mlflow_tfconv.steps.train.config import TrainConfig
@@ -53,7 +53,7 @@ def searched(
         # Once, for the processes that are forked from this one.
         from mlflow_tfconv.steps.train.trials import trial_process  # noqa: F401
     search = _search(source, workdir, context, config)
-    search.teller.search_begins(search.asked)
+    search.teller.search_begins(search.asked, search.runner.pruner.direction)
     search.go()
     best = search.trained_best()
     table = trials_table(
@@ -211,6 +211,8 @@ class _Search:
         trial, event = self.heard.get()
         if not isinstance(event, _Ended):
             self.teller.says(trial, event)
+            if isinstance(event, Metric) and event.name == self.runner.metric:
+                self._show()
             return
         self.running.pop(trial.number).join()
         if event.error is not None:

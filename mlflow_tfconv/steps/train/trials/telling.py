@@ -39,12 +39,13 @@ class Teller:
     metric: str
     total: int
 
-    def search_begins(self, config: TrialsConfig) -> None:
+    def search_begins(self, config: TrialsConfig, direction: str) -> None:
         """What is the same for all trials belongs to the parent run."""
         for name in ("sampler", "parallel", "memory_limit_mb", "seed"):
             self.emit(Param(name=f"trials.{name}", value=getattr(config, name)))
         self.emit(Param(name="trials.count", value=self.total))
         self.emit(Param(name="trials.metric", value=self.metric))
+        self.emit(Param(name="trials.direction", value=direction))
 
     def begins(self, trial: Trial) -> None:
         """A trial has a run from now on."""
@@ -90,14 +91,18 @@ class Teller:
 
     def progress(self, trials: Iterable[Trial], best: Trial | None) -> None:
         """How far the search is."""
-        ended = [trial for trial in trials if trial.state != "running"]
-        counts = [
-            f"{sum(trial.state == state for trial in ended)} {state}"
-            for state in ("pruned", "failed")
-            if any(trial.state == state for trial in ended)
+        known = list(trials)
+        ended = [trial for trial in known if trial.state != "running"]
+        told = [] if best is None else [f"best {plain(best.score)} (trial {best.number})"]
+        for state in ("pruned", "failed"):
+            count = sum(trial.state == state for trial in ended)
+            told += [f"{count} {state}"] if count else []
+        told += [
+            f"trial {trial.number} after epoch {trial.epochs}: {plain(trial.scores[-1])}"
+            for trial in known
+            if trial.state == "running" and trial.scores
         ]
-        leads = [] if best is None else [f"best {self.metric} {plain(best.score)}, {best}"]
-        detail = "; ".join([*leads, *counts])
+        detail = f"{self.metric}: {'; '.join(told)}" if told else ""
         self.emit(Progress(label="trials", done=len(ended), total=self.total, detail=detail))
 
     def chosen(self, best: Trial, events: Iterable[Event]) -> None:

@@ -1,0 +1,50 @@
+"""Bars of what goes on side by side."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from mlflow_tfconv.engine.console import Terminal
+from mlflow_tfconv.engine.events import Progress
+
+
+def a_terminal(*, is_terminal: bool) -> tuple[Terminal, io.StringIO]:
+    text = io.StringIO()
+    return Terminal(Console(file=text, force_terminal=is_terminal, width=120)), text
+
+
+def descriptions(terminal: Terminal) -> list[str]:
+    assert terminal._progress is not None
+    return [task.description for task in terminal._progress.tasks]
+
+
+def test_each_lane_has_a_bar_until_it_is_done() -> None:
+    terminal, _ = a_terminal(is_terminal=True)
+    for event in (
+        Progress(label="trials", done=0, total=4),
+        Progress(label="trial 1", done=1, total=5, lane="trial/01"),
+        Progress(label="trial 2", done=2, total=5, lane="trial/02"),
+    ):
+        terminal.handle("train", event)
+    assert descriptions(terminal) == ["trials", "trial 1", "trial 2"]
+    terminal.handle("train", Progress(label="trial 1", done=5, total=5, lane="trial/01"))
+    assert descriptions(terminal) == ["trials", "trial 2"]
+    terminal.close()
+
+
+def test_a_new_label_replaces_the_bar_of_its_lane() -> None:
+    terminal, _ = a_terminal(is_terminal=True)
+    terminal.handle("train", Progress(label="reading", done=1, total=2))
+    terminal.handle("train", Progress(label="training", done=0, total=2))
+    assert descriptions(terminal) == ["training"]
+    terminal.close()
+
+
+def test_without_a_terminal_only_the_whole_is_told() -> None:
+    terminal, text = a_terminal(is_terminal=False)
+    terminal.handle("train", Progress(label="trial 1", done=1, total=5, lane="trial/01"))
+    terminal.handle("train", Progress(label="trials", done=1, total=4, detail="val_loss: best 1"))
+    assert "trial 1" not in text.getvalue()
+    assert "trials: 1 of 4 val_loss: best 1" in text.getvalue()
