@@ -26,12 +26,18 @@ class TrainFunctions:
             that have adapted to the data. `dataset` holds batches of the training split.
         augment_fn: `(features, label)` -> the same, changed; of a batch.
         callbacks_fn: `()` -> list of Keras callbacks.
+        train_fn: `(model, epoch)` -> generator: a loop of one's own in the place of `model.fit`,
+            called once an epoch. It trains on `epoch.batches`, yields `{metric: number}` after each
+            of them, and may return metrics of the whole epoch, such as `{"val_loss": ...}` of
+            `epoch.validation`. What it needs from one epoch to the next, such as a second
+            optimizer, are attributes of the model: those are kept for a restart.
     """
 
     model_fn: Callable[..., Any] | None = None
     prepare_fn: Callable[..., Any] | None = None
     augment_fn: Callable[..., Any] | None = None
     callbacks_fn: Callable[..., Any] | None = None
+    train_fn: Callable[..., Any] | None = None
 
 
 def train_functions(recipe_root: Path | None, *, needs_model: bool = True) -> TrainFunctions:
@@ -49,7 +55,7 @@ def train_functions(recipe_root: Path | None, *, needs_model: bool = True) -> Tr
         )
     optional = {
         name: user_function(recipe_root, FILE, name, required=False)
-        for name in ("prepare_fn", "augment_fn", "callbacks_fn")
+        for name in ("prepare_fn", "augment_fn", "callbacks_fn", "train_fn")
     }
     model_fn = user_function(recipe_root, FILE, "model_fn", required=needs_model)
     return TrainFunctions(model_fn=model_fn, **optional)

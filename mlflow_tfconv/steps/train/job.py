@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -28,6 +28,7 @@ class TrainingJob:
         functions: The user's.
         workdir: The step's folder.
         context: The step's surroundings.
+        class_weights: Class to how much its examples count in the loss; None when all count alike.
     """
 
     manifest: Manifest
@@ -35,16 +36,26 @@ class TrainingJob:
     functions: TrainFunctions
     workdir: Path
     context: StepContext
+    class_weights: Mapping[int, float] | None = None
 
     @property
     def emit(self) -> Emit:
         """Takes the events."""
         return self.context.emit
 
-    @property
+    @cached_property
     def schema(self) -> Schema:
-        """What the model sees: the `spec` of the user's functions."""
-        return self.manifest.schema
+        """What the model sees: the `spec` of the user's functions.
+
+        Raises:
+            ConfigError: There is no feature that could be `sample_weight`.
+        """
+        schema, weight = self.manifest.schema, self.config.sample_weight
+        if weight is None:
+            return schema
+        _check_weight(schema, weight)
+        rest = {name: spec for name, spec in schema.features.items() if name != weight}
+        return replace(schema, features=rest)
 
     @cached_property
     def counts(self) -> Mapping[str, int]:
@@ -117,4 +128,18 @@ def _check_not_empty(manifest: Manifest) -> None:
             received=", ".join(f"{name}: {count}" for name, count in counts.items()) or "no splits",
             expected="at least one example in the split train",
             fix="Change `split_ratios` of the step ingest, or look at what it reads.",
+        )
+
+
+def _check_weight(schema: Schema, name: str) -> None:
+    spec = schema.inputs.get(name)
+    number = spec is not None and spec.dtype != "string" and spec.shape in ((), (1,))
+    if not number or len(schema.inputs) < 2:
+        raise ConfigError(
+            "train.sample_weight is no feature that could weigh examples.",
+            received=f"sample_weight: {name}"
+            + ("" if spec is None else f", {spec.dtype} {spec.shape}"),
+            expected="a feature with one number an example, besides what the model sees; of "
+            + ", ".join(schema.inputs),
+            fix="Yield the weight as a feature of its own in the step ingest.",
         )

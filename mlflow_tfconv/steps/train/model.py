@@ -7,7 +7,6 @@ from typing import Any
 
 import keras
 
-from mlflow_tfconv.data.reading import read_dataset
 from mlflow_tfconv.data.schema import Schema
 from mlflow_tfconv.errors import ConfigError, DataError
 from mlflow_tfconv.steps.train.adjusted import based_on
@@ -15,7 +14,9 @@ from mlflow_tfconv.steps.train.classes import check_classes
 from mlflow_tfconv.steps.train.failures import first_reason, from_users_code
 from mlflow_tfconv.steps.train.functions import FILE, check_arguments
 from mlflow_tfconv.steps.train.job import TrainingJob
+from mlflow_tfconv.steps.train.libraries import is_compiled, library_of, module_of
 from mlflow_tfconv.steps.train.out_of_memory import shortage_in
+from mlflow_tfconv.steps.train.stream import evaluation_stream
 from mlflow_tfconv.steps.train.transfer import compiled
 
 _FEW = 2
@@ -34,14 +35,14 @@ def made_model(job: TrainingJob) -> keras.Model:
     params = {**_prepared(job), **job.config.params, **base}
     check_arguments(model_fn, params)
     model = model_fn(job.schema, **params)
-    _check_compiled(model)
+    _check_model(model, trains_itself=job.functions.train_fn is None)
     return model
 
 
 def _prepared(job: TrainingJob) -> dict[str, Any]:
     if job.functions.prepare_fn is None:
         return {}
-    batches = read_dataset(job.manifest, "train", job.batch_size)
+    batches = evaluation_stream(job, "train")
     return dict(job.functions.prepare_fn(batches, job.schema) or {})
 
 
@@ -59,7 +60,8 @@ def check_fit(
     Raises:
         DataError: Shapes or names of the model and of the data do not match.
     """
-    custom = type(model).train_step is not keras.Model.train_step
+    custom = type(model).train_step is not module_of(model).Model.train_step
+    custom = custom or not is_compiled(model)
     if custom and model.built:
         return None
     all_labels, features, label = label, _first(features), _first(label)
@@ -68,7 +70,7 @@ def check_fit(
         if custom or label is None:
             return None
         check_classes(model, outputs, all_labels, schema.labels)
-        model.compute_loss(x=features, y=label, y_pred=outputs, training=False)
+        model.compute_loss(x=features, y=label, y_pred=outputs)
         names = tuple(model.compute_metrics(features, label, outputs))
     except DataError:
         raise
@@ -99,20 +101,21 @@ def _misfit(
     )
 
 
-def _check_compiled(model: object) -> None:
-    if not isinstance(model, keras.Model):
+def _check_model(model: Any, *, trains_itself: bool) -> None:
+    library = library_of(model)
+    if library is None:
         kind = f"{type(model).__module__}.{type(model).__name__}"
         raise ConfigError(
-            f"model_fn in {FILE} gives no Keras 3 model.",
+            f"model_fn in {FILE} gives no model of Keras.",
             received="None" if model is None else kind,
-            expected="a compiled keras.Model",
+            expected="a compiled keras.Model, or one of tf_keras",
             fix="End model_fn with `return model`." if model is None else "Build it with `keras`.",
         )
-    if not model.compiled:
+    if trains_itself and not is_compiled(model):
         raise ConfigError(
             f"model_fn in {FILE} gives a model that is not compiled.",
-            received=f"keras model {model.name!r} without optimizer and loss",
-            expected="a compiled keras.Model",
+            received=f"{library} model {model.name!r} without optimizer and loss",
+            expected="a compiled model, or a loop of your own (train_fn)",
             fix="Call model.compile(optimizer=..., loss=..., metrics=[...]) in model_fn.",
         )
 

@@ -5,10 +5,16 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
 from mlflow_tfconv.engine.events import Emit, Message
 from mlflow_tfconv.errors import ConfigError
 from mlflow_tfconv.steps.train.config import TrainConfig
+from mlflow_tfconv.steps.train.libraries import is_compiled, library_of
+
+#: Parts of the names of metrics whose smaller, and greater, values are better.
+_LESS = ("loss", "error", "mse", "mae", "perplexity", "entropy", "divergence", "distance")
+_MORE = ("acc", "auc", "precision", "recall", "f1", "iou", "dice", "score", "r2", "similarity")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +46,28 @@ class Monitor:
         """The metric that decides when the learning rate is lowered."""
         asked = self.config.reduce_on_plateau
         return self.there((asked and asked.monitor) or self.config.monitor)
+
+    def mode(self, monitor: str, model: Any) -> Literal["auto", "min", "max"]:
+        """Whether smaller or greater is better; "auto" where Keras 3 tells it from the metric.
+
+        Raises:
+            ConfigError: Nobody can tell.
+        """
+        if self.config.mode != "auto" and monitor == self.best:
+            return self.config.mode
+        if library_of(model) == "keras" and is_compiled(model):
+            return "auto"
+        name = monitor.removeprefix("val_")
+        if any(word in name for word in _LESS):
+            return "min"
+        if any(word in name for word in _MORE):
+            return "max"
+        raise ConfigError(
+            f"Nothing tells whether a smaller or a greater {monitor} is better.",
+            received="mode: auto",
+            expected="mode: min, or mode: max",
+            fix="Set `mode` of the step train in recipe.yaml.",
+        )
 
     def there(self, monitor: str) -> str:
         """The name of a metric that there will be."""

@@ -8,9 +8,8 @@ import keras
 import numpy as np
 import pytest
 
-from mlflow_tfconv.steps.train.backup import (
-    Backup,
-    TrainingState,
+from mlflow_tfconv.steps.train.backup import Backup, TrainingState
+from mlflow_tfconv.steps.train.callback_state import (
     changed_attributes,
     plain_attributes,
     random_states,
@@ -22,12 +21,13 @@ def state(epochs: int, best: int = 1, **log_sizes: int) -> TrainingState:
     return TrainingState(
         epochs=epochs,
         best_epoch=best,
-        stopped=False,
-        metrics=(),
-        callbacks=(),
         random_states=random_states(),
         log_sizes=log_sizes,
     )
+
+
+def name(epochs: int, steps: int = 0) -> str:
+    return f"epoch-{epochs:06d}-step-{steps:09d}"
 
 
 def small_model(units: int = 2) -> keras.Model:
@@ -47,7 +47,7 @@ def test_the_last_and_the_best_epoch_are_kept(backup: Backup) -> None:
     model = small_model()
     for epochs, best in ((1, 1), (2, 2), (3, 2), (4, 2)):
         backup.save(model, state(epochs, best))
-    assert sorted(path.name for path in backup.folder.iterdir()) == ["epoch-000002", "epoch-000004"]
+    assert sorted(path.name for path in backup.folder.iterdir()) == [name(2), name(4)]
     found = backup.load()
     assert found is not None
     assert (found.epochs, found.best_epoch) == (4, 2)
@@ -66,7 +66,7 @@ def test_a_kill_while_writing_leaves_the_epoch_before(
     assert found is not None
     assert found.epochs == 1
     backup.save(model, state(2))
-    assert sorted(path.name for path in backup.folder.iterdir()) == ["epoch-000001", "epoch-000002"]
+    assert sorted(path.name for path in backup.folder.iterdir()) == [name(1), name(2)]
 
 
 def test_weights_optimizer_and_seeds_come_back(backup: Backup) -> None:
@@ -75,7 +75,8 @@ def test_weights_optimizer_and_seeds_come_back(backup: Backup) -> None:
     saved = [v.numpy() for v in (*model.variables, *model.optimizer.variables)]
     backup.save(model, state(1))
     other = small_model()
-    assert backup.restore_variables(other, 1)
+    other.optimizer.build(other.trainable_variables)
+    assert backup.restore_variables(other, 1).weights
     for array, variable in zip(saved, (*other.variables, *other.optimizer.variables), strict=True):
         np.testing.assert_array_equal(array, variable.numpy())
 
@@ -86,13 +87,13 @@ def test_variables_in_bfloat16_come_back(backup: Backup) -> None:
     backup.save(model, state(1))
     expected = model.get_weights()[0].astype("float32")
     model.set_weights([np.zeros((3, 2)), np.zeros(2)])
-    assert backup.restore_variables(model, 1)
+    assert backup.restore_variables(model, 1).weights
     np.testing.assert_array_equal(model.get_weights()[0].astype("float32"), expected)
 
 
 def test_another_model_is_left_as_it_is(backup: Backup) -> None:
     backup.save(small_model(2), state(1))
-    assert not backup.restore_variables(small_model(3), 1)
+    assert not backup.restore_variables(small_model(3), 1).weights
 
 
 def test_logs_go_back_to_the_state(backup: Backup) -> None:

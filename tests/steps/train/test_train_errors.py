@@ -53,7 +53,7 @@ def test_a_recipe_is_needed(train: Train) -> None:
 
 
 def test_a_model_fn_without_return_is_told(train: Train, recipe: Make) -> None:
-    with pytest.raises(ConfigError, match=r"no Keras 3 model(.|\n)*None(.|\n)*return model"):
+    with pytest.raises(ConfigError, match=r"no model of Keras(.|\n)*None(.|\n)*return model"):
         train(changed(recipe, "    return model", "    pass"))
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -71,6 +72,8 @@ def test_a_killed_training_ends_as_an_undisturbed_one(
     assert len(set(straight.history["learning_rate"])) > 2
     assert set(resumed.history) == set(straight.history)
     for name, values in straight.history.items():
+        if name.startswith("training/"):
+            continue  # of this process: its memory
         assert resumed.history[name] == pytest.approx(values, rel=1e-4, abs=1e-5), name
     for a, b in zip(weights(straight), weights(resumed), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-4)
@@ -142,11 +145,11 @@ def trained(dataset: Dataset, root: Path, workdir: Path) -> tuple[Checkpoint, li
 
 def kill_while_training(dataset: Dataset, root: Path, workdir: Path, *, step: int) -> None:
     code = f"""
+        import pickle
         from pathlib import Path
         from mlflow_tfconv.artifacts import Dataset
         from mlflow_tfconv.engine.step import StepContext
-        from mlflow_tfconv.steps import TrainConfig, TrainStep
-        from mlflow_tfconv.steps.train.config import EarlyStoppingConfig
+        from mlflow_tfconv.steps import TrainStep
 
         dataset = Dataset(
             manifest=Path({str(dataset.manifest)!r}),
@@ -154,7 +157,8 @@ def kill_while_training(dataset: Dataset, root: Path, workdir: Path, *, step: in
             counts={dict(dataset.counts)!r},
         )
         context = StepContext(recipe_root=Path({str(root)!r}))
-        TrainStep({CONFIG!r}).run(dataset, Path({str(workdir)!r}), context)
+        config = pickle.loads({pickle.dumps(CONFIG)!r})
+        TrainStep(config).run(dataset, Path({str(workdir)!r}), context)
     """
     environ = {**os.environ, "DIE_AT_STEP": str(step), "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", textwrap.dedent(code)]

@@ -22,7 +22,7 @@ def test_a_training_leaves_the_model_its_history_and_a_card(
     context = StepContext(recipe_root=recipe())
     result = TrainStep(TrainConfig(epochs=2, batch_size=16)).run(dataset, workdir, context)
     assert keras.models.load_model(result.output.path).compiled
-    assert set(result.output.history) == {"loss", "accuracy", "val_loss", "val_accuracy"}
+    assert set(result.output.history) >= {"loss", "accuracy", "val_loss", "val_accuracy"}
     assert {len(values) for values in result.output.history.values()} == {2}
     assert result.card.title.startswith("Trained 2 of 2 epochs: val_loss best at epoch ")
     picture = next(part for part in result.card.parts if isinstance(part, Picture))

@@ -12,6 +12,7 @@ from mlflow_tfconv.engine.step import StepContext
 from mlflow_tfconv.steps import TrainConfig
 from mlflow_tfconv.steps.train.functions import TrainFunctions
 from mlflow_tfconv.steps.train.job import TrainingJob, training_job
+from mlflow_tfconv.steps.train.spans import Span
 from mlflow_tfconv.steps.train.stream import training_stream
 
 CONFIG = TrainConfig(epochs=4, batch_size=16, seed=3)
@@ -72,7 +73,8 @@ def images(
     dataset: Dataset, config: TrainConfig, *, augment_fn: Any = None, first_epoch: int = 0
 ) -> list[np.ndarray]:
     job = job_of(dataset, config, augment_fn)
-    return [image.numpy() for image, _ in training_stream(job, first_epoch=first_epoch)]
+    span = Span(first=first_epoch, last=config.epochs, skip=0, steps=job.steps_per_epoch)
+    return [image.numpy() for image, _ in training_stream(job, span)]
 
 
 def job_of(dataset: Dataset, config: TrainConfig, augment_fn: Any = None) -> TrainingJob:

@@ -12,6 +12,8 @@ import tensorflow as tf
 
 from mlflow_tfconv.steps.train.variables import variable_groups
 
+_MOST_COPIES = 8
+
 
 class Catch(keras.callbacks.Callback):  # type: ignore[misc]  # keras carries no types
     """Keeps the variables before every batch of a window, and ends the training at the bad one."""
@@ -19,6 +21,8 @@ class Catch(keras.callbacks.Callback):  # type: ignore[misc]  # keras carries no
     def __init__(self, epoch: int, first: int, last: int) -> None:
         super().__init__()
         self._epoch, self._first, self._last = epoch, first, last
+        # All variables of a large window are not copied for each of its batches.
+        self._keeps = last - first < _MOST_COPIES
         self._at = -1
         self._before: Sequence[np.ndarray[Any, Any]] = ()
         #: The batch, once it is found.
@@ -32,7 +36,7 @@ class Catch(keras.callbacks.Callback):  # type: ignore[misc]  # keras carries no
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Keeps the variables."""
         del logs  # Keras passes it
-        if self._at == self._epoch and batch >= self._first:
+        if self._keeps and self._at == self._epoch and batch >= self._first:
             self._before = [variable.numpy() for variable in _variables(self.model)]
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
@@ -45,6 +49,11 @@ class Catch(keras.callbacks.Callback):  # type: ignore[misc]  # keras carries no
             raise CaughtError
         if batch >= self._last:
             raise CaughtError
+
+    @property
+    def kept(self) -> bool:
+        """Whether the variables before the batch are there."""
+        return self._keeps
 
     def bring_back(self) -> None:
         """Puts the variables back to before the batch."""

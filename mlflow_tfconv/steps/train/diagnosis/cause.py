@@ -11,12 +11,16 @@ import tensorflow as tf
 from mlflow_tfconv.steps.train.diagnosis.not_finite_values import (
     examples_with,
     in_words,
+    largest_of,
     named,
     range_of,
 )
 from mlflow_tfconv.steps.train.diagnosis.watched_layers import tensors_in, watched_layers
 from mlflow_tfconv.steps.train.gradients import as_tensorflows
 from mlflow_tfconv.steps.train.learning_rate import rate_of
+
+
+_HUGE = 1e6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,27 +77,30 @@ def cause_in_batch(batch: Batch) -> Cause | None:
     return None
 
 
-def cause_in_model(model: Any, batch: Batch, *, custom: bool) -> Cause | None:
+def cause_in_model(
+    model: Any, batch: Batch, *, custom: bool, training: bool = True
+) -> Cause | None:
     """The first layer, or the loss, or gradient, that is not finite for a batch that is.
 
     Args:
         model: As it was before it was trained on the batch.
         batch: The batch.
         custom: Whether the model has a training step of its own, whose loss nobody else knows.
+        training: Whether it was trained on the batch, and not validated.
     """
     for weight in model.weights:
         words = in_words(weight)
         if words is not None:
             return _weight_cause(_name(weight), words, "already before this batch")
     with tf.GradientTape() as tape:
-        cause, outputs = _cause_in_layers(model, batch)
+        cause, outputs = _cause_in_layers(model, batch, training=training)
         if cause is not None or custom:
             return cause
         loss = _loss(model, batch, outputs)
     words = in_words(loss)
     if words is not None:
         return _loss_cause(model, batch, outputs)
-    return _cause_in_gradients(model, tape, loss)
+    return _cause_in_gradients(model, tape, loss) if training else None
 
 
 def cause_in_step(model: Any) -> Cause | None:
@@ -105,7 +112,7 @@ def cause_in_step(model: Any) -> Cause | None:
     return None
 
 
-def _cause_in_layers(model: Any, batch: Batch) -> tuple[Cause | None, Any]:
+def _cause_in_layers(model: Any, batch: Batch, *, training: bool) -> tuple[Cause | None, Any]:
     found: list[Cause] = []
 
     def look(part: Any, path: str, given: Any, result: Any) -> None:
@@ -114,7 +121,7 @@ def _cause_in_layers(model: Any, batch: Batch) -> tuple[Cause | None, Any]:
             found.append(_layer_cause(part, path, given, words))
 
     with watched_layers(model, look):
-        outputs = model(batch.features, training=True)
+        outputs = model(batch.features, training=training)
     if not found and (words := next((w for w in map(in_words, tensors_in(outputs)) if w), None)):
         found.append(_layer_cause(model, model.name, batch.features, words))
     return (found[0] if found else None), outputs
@@ -136,6 +143,11 @@ def _layer_cause(part: Any, path: str, given: Any, words: str) -> Cause:
     if dtype == "float16":
         fix += " float16 ends at 65504: use bfloat16, or compute this layer in float32."
     kind = type(part).__name__
+    largest = max((largest_of(weight) for weight in getattr(part, "weights", ())), default=0.0)
+    if largest > _HUGE:
+        into += f", with weights of up to {largest:.3g}"
+        fix = "The weights have grown without measure: lower the learning rate, or clip gradients "
+        fix += "(clipnorm=1.0) in steps/train.py."
     return Cause(text=f"the layer {path!r} ({kind}) gives {words} from {into}", fix=fix)
 
 

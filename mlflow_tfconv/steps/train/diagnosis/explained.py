@@ -61,7 +61,8 @@ class _Search:
         """The batches that it may be, and why."""
         if self._error.batches is None:
             return None, self._in_validation()
-        found = self._in_batches(*self._error.batches)
+        first, last = self._error.batches
+        found = self._in_batches(self._earlier(first), last)
         if found is not None:
             return found
         if self._error.elapsed_s > _LONGEST_S:
@@ -105,7 +106,7 @@ class _Search:
     def _in_stream(self, stream: Any) -> Cause | None:
         for number, batch in enumerate(stream, 1):
             named = self._named(batch)
-            cause = cause_in_batch(named) or self._in_model(self._model, named)
+            cause = cause_in_batch(named) or self._in_model(self._model, named, training=False)
             if cause is not None:
                 text = f"in batch {number} of the split validation {cause.text}"
                 return Cause(text=text.replace(" of this batch", ""), fix=cause.fix)
@@ -114,11 +115,7 @@ class _Search:
     def _repeated(self) -> tuple[tuple[int, int], Cause]:
         assert self._error.batches is not None  # noqa: S101 (see cause)
         first, last = self._error.batches
-        # A gradient may have spoilt a weight one batch, or one accumulation, before the loss.
-        earlier = max(0, first - (self._job.config.gradient_accumulation or 1))
-        catch = Catch(self._error.epoch, earlier, last)
-        with contextlib.suppress(CaughtError):
-            self._again(catch)
+        catch = self._caught(self._earlier(first), last)
         if catch.batch is None:
             text = "it did not happen again when the epoch was repeated without callbacks_fn"
             return (first, last), Cause(text=text, fix="")
@@ -127,8 +124,20 @@ class _Search:
         cause = self._in_model(catch.model, batch) or self._in_step(catch.model, batch)
         return (catch.batch, catch.batch), cause
 
-    def _in_model(self, model: Any, batch: Batch) -> Cause | None:
-        return cause_in_model(model, batch, custom=has_own_step(model))
+    def _earlier(self, first: int) -> int:
+        """A gradient may have spoilt a weight one batch, or one accumulation, before the loss."""
+        return max(0, first - (self._job.config.gradient_accumulation or 1))
+
+    def _caught(self, first: int, last: int) -> Catch:
+        catch = Catch(self._error.epoch, first, last)
+        with contextlib.suppress(CaughtError):
+            self._again(catch)
+        if catch.batch is None or catch.kept:
+            return catch
+        return self._caught(catch.batch, catch.batch)
+
+    def _in_model(self, model: Any, batch: Batch, *, training: bool = True) -> Cause | None:
+        return cause_in_model(model, batch, custom=has_own_step(model), training=training)
 
     def _in_step(self, model: Any, batch: Batch) -> Cause:
         model.train_on_batch(batch.features, batch.label, batch.weight)

@@ -49,6 +49,12 @@ def range_of(value: Any) -> str:
     return f"from {array.min():.4g} to {array.max():.4g}"
 
 
+def largest_of(value: Any) -> float:
+    """The largest absolute value; 0 of what has no floats."""
+    array = as_floats(value)
+    return float(np.abs(array).max()) if array is not None and array.size else 0.0
+
+
 def named(value: Any, names: Sequence[str]) -> Iterator[tuple[str, Any]]:
     """The arrays of a batch with the names of their features."""
     if value is None:
