@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # what editors and type checkers see of the names below
     from mlflow_tfconv.steps.compress.step import compress
     from mlflow_tfconv.steps.convert.function import convert
     from mlflow_tfconv.steps.convert.inspection import inspect_model
+    from mlflow_tfconv.steps.ingest.function import ingest
 
 __all__ = [
     "ParityError",
@@ -28,6 +29,7 @@ __all__ = [
     "check_parity",
     "compress",
     "convert",
+    "ingest",
     "inspect_model",
     "read_dataset",
 ]
@@ -40,6 +42,7 @@ _HOMES = {
     "check_parity": "mlflow_tfconv.runtimes.parity",
     "compress": "mlflow_tfconv.steps.compress.step",
     "convert": "mlflow_tfconv.steps.convert.function",
+    "ingest": "mlflow_tfconv.steps.ingest.function",
     "inspect_model": "mlflow_tfconv.steps.convert.inspection",
     "read_dataset": "mlflow_tfconv.data.reading",
 }

@@ -47,7 +47,7 @@ class ShardFile:
         with self._disk.writing():
             self._file = self._unfinished.open("wb", buffering=1 << 20)
 
-    def write(self, data: bytes | memoryview) -> None:
+    def write(self, data: bytes) -> None:
         """Adds framed records.
 
         Raises:
@@ -79,7 +79,7 @@ class ShardFile:
             compression=self._compression,
         )
 
-    def _put(self, data: bytes | memoryview) -> None:
+    def _put(self, data: bytes) -> None:
         self._sha256.update(data)
         self._crc32c.update(data)
         self._size_bytes += len(data)

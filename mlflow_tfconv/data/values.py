@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -47,14 +48,15 @@ def like_spec(
     """The array in the type of a feature that was given beforehand.
 
     Numbers change their type where each keeps its value, floats lose digits at most. The one bytes
-    value of an encoded feature ("tensor", "image") is not looked into.
+    value of an encoded feature ("tensor", "image"), or that of each step, is not looked into.
 
     Raises:
         DataError: It is of another kind or shape, or a number does not fit the type.
     """
-    if spec.encoding in ("tensor", "image"):
-        if is_text(array) and array.ndim == 0:
-            return array
+    encoded = spec.encoding in ("tensor", "image")
+    if encoded and is_text(array) and array.ndim == int(spec.sequence):
+        return array
+    if spec.encoding == "image":
         raise _misfit(array, spec, feature, where)
     sizes = zip(spec.shape, array.shape, strict=False)
     if array.ndim != len(spec.shape) or any(a is not None and a != b for a, b in sizes):
@@ -76,7 +78,13 @@ def is_text(array: np.ndarray[Any, Any]) -> bool:
 
 def dtype_name(array: np.ndarray[Any, Any]) -> str:
     """The name of its type as a schema writes it."""
-    return "string" if is_text(array) else array.dtype.name
+    return "string" if is_text(array) else _name(array.dtype)
+
+
+@cache
+def _name(dtype: np.dtype[Any]) -> str:
+    """numpy puts the name together anew each time, which takes longer than all the rest here."""
+    return dtype.name
 
 
 def _cast(array: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray[Any, Any] | None:
@@ -124,7 +132,7 @@ def _numeric(
 ) -> np.ndarray[Any, Any]:
     if array.dtype == np.float64 and not keep:
         return array.astype(np.float32)  # Python's numbers have no precision of their own choice
-    if array.dtype.name not in ARRAY_DTYPES:
+    if _name(array.dtype) not in ARRAY_DTYPES:
         raise _unfit(
             array,
             feature,

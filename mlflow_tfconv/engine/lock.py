@@ -18,8 +18,12 @@ _PATIENCE_S = 0.3
 
 
 @contextmanager
-def only_run(state: Path) -> Iterator[None]:
-    """Holds the recipe's lock; the system lets go of it however this process ends.
+def only_run(state: Path, what: str = "run of this recipe") -> Iterator[None]:
+    """Holds the lock of a folder; the system lets go of it however this process ends.
+
+    Args:
+        state: The folder.
+        what: What there may be one of at a time.
 
     Raises:
         BusyError: Another process holds it.
@@ -29,7 +33,7 @@ def only_run(state: Path) -> Iterator[None]:
     with path.open("a+") as file:
         if not _taken(file, _PATIENCE_S):
             raise BusyError(
-                "Another run of this recipe is under way.",
+                f"Another {what} is under way.",
                 received=_holder(path),
                 fix=f"Wait for it or stop it. The results are in {state}.",
             )

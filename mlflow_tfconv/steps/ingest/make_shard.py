@@ -74,9 +74,9 @@ class ShardMaker:
         if segment.exists():
             segment.replace(self.output / plan.name)
 
-    def _records(self, data: Iterator[Bytes]) -> Iterator[Bytes]:
+    def _records(self, data: Iterator[Bytes]) -> Iterator[bytes]:
         if self.row_bytes is None:
-            return data
+            return _joined(data)
         return _framed_rows(data, self.row_bytes * rows_per_record(self.row_bytes))
 
     def _digest(self, unit: Bytes) -> int:
@@ -93,6 +93,18 @@ def _bytes_of(folder: Path, parts: Iterable[Part]) -> Iterator[bytes]:
                 data = file.read(min(left, _READ_BYTES))
                 left -= len(data)
                 yield data
+
+
+def _joined(data: Iterator[Bytes]) -> Iterator[bytes]:
+    """The same bytes in fewer, larger pieces."""
+    some, size_bytes = [], 0
+    for one in data:
+        some.append(one)
+        size_bytes += len(one)
+        if size_bytes >= _READ_BYTES:
+            yield b"".join(some)
+            some, size_bytes = [], 0
+    yield b"".join(some)
 
 
 def _framed_rows(data: Iterator[Bytes], record_bytes: int) -> Iterator[bytes]:

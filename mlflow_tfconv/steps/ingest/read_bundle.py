@@ -168,7 +168,7 @@ class _Reader:
             record = serialized_example(arrays, self._inference.features)
         digest = record_digest(record)
         split = found.split or split_of(
-            self._identity(found, arrays, record), self._config.split_ratios
+            self._identity(found, arrays, digest), self._config.split_ratios
         )
         if self._job.write:
             unit = record if self._block else framed(record)
@@ -179,11 +179,11 @@ class _Reader:
         self._bytes += len(record)
         self.statistics.add(split, arrays, digest, found.original_shapes)
 
-    def _identity(self, found: Found, arrays: Arrays, record: bytes) -> bytes:
-        """What stays the same of an example: its key, the group it belongs to, or all of it."""
+    def _identity(self, found: Found, arrays: Arrays, digest: int) -> bytes:
+        """What stays the same of an example: its key, its group, or the digest of all of it."""
         if self._config.key is not None:
             return identity_of(arrays[self._config.key])
-        return record if found.group is None else found.group.encode()
+        return digest.to_bytes(32, "big") if found.group is None else found.group.encode()
 
     def _place(self, seed: str, number: int) -> int:
         """A number between 0 and 2**64 that hangs on where the example stands, and on the seed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -11,6 +12,9 @@ from typing import Any
 from mlflow_tfconv.data.manifest import content_of
 from mlflow_tfconv.data.shards import Compression, shard_name
 from mlflow_tfconv.steps.ingest.segments import Run, Segment
+
+#: A shard may be this much larger than asked for before two of half the size are better.
+_SOMEWHAT_MORE = 1.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ class Cutting:
     """How shards are made of segments.
 
     Attributes:
-        shard_bytes: Their size at most, about, before compression.
+        shard_bytes: Their size, about, before compression.
         shuffled: Whether the units are to be mixed.
         as_they_are: Whether a segment's bytes are those of a shard, so that it can become one.
         compression: Of the shards.
@@ -82,7 +86,7 @@ class Cutting:
     def plans(self, split: str, segments: Sequence[Segment]) -> tuple[ShardPlan, ...]:
         """The shards of a split: near the size that was asked for, none of them tiny."""
         if self.shuffled:
-            of = -(-sum(segment.size_bytes for segment in segments) // self.shard_bytes)
+            of = math.ceil(_size(segments) / (_SOMEWHAT_MORE * self.shard_bytes))
             return tuple(self._named(split, number, of) for number in range(of))
         shards = list(self._shards(segments))
         return tuple(
@@ -144,10 +148,10 @@ def _placed(segments: Sequence[Segment]) -> Iterator[_Placed]:
             offset += run.size_bytes
 
 
-def _cut_evenly(runs: list[_Placed], most_bytes: int) -> Iterator[list[_Placed]]:
+def _cut_evenly(runs: list[_Placed], shard_bytes: int) -> Iterator[list[_Placed]]:
     """As few lists as the size allows, all of about the same size."""
     total = sum(placed.run.size_bytes for placed in runs)
-    number = -(-total // most_bytes)
+    number = max(1, math.ceil(total / (_SOMEWHAT_MORE * shard_bytes)))
     ends = [total * (n + 1) / number for n in range(number)]
     shards: list[list[_Placed]] = [[] for _ in ends]
     position, index = 0, 0

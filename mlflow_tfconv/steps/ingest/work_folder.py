@@ -178,7 +178,7 @@ class WorkFolder:
 
     def _remove_shards(self, kept: Collection[str]) -> None:
         for file in self.output.iterdir():
-            if _OURS.fullmatch(file.name) and file.name not in kept:
+            if is_shard(file.name) and file.name not in kept:
                 file.unlink()
 
     @property
@@ -193,6 +193,11 @@ class WorkFolder:
         if not all(file.is_file() and file.stat().st_size for file in files):
             return False
         return all((self.path / s.name).stat().st_size == s.size_bytes for s in segments)
+
+
+def is_shard(name: str) -> bool:
+    """Whether a file has the name of a shard, finished or not."""
+    return _OURS.fullmatch(name) is not None
 
 
 def _read(file: Path) -> Any:
