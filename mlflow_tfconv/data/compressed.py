@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import BinaryIO, Literal
+from typing import Literal, Protocol
 
 from mlflow_tfconv.errors import DataError
 
@@ -11,6 +11,13 @@ Compression = Literal["", "gzip", "zlib"]
 
 _READ_BYTES = 1 << 18
 _EITHER_HEADER = zlib.MAX_WBITS + 32
+
+
+class Readable(Protocol):
+    """What bytes are read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most `size` bytes; fewer, or none, only at the end."""
 
 
 def compression_of(head: bytes) -> Compression:
@@ -27,7 +34,7 @@ def compression_of(head: bytes) -> Compression:
 class Decompressed:
     """What a gzip or zlib file holds; several gzip streams in a row are one."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: Readable) -> None:
         self._file = file
         self._stream = zlib.decompressobj(_EITHER_HEADER)
         self._rest = b""  # compressed bytes that were read and not used

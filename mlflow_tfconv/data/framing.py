@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import BinaryIO, Protocol
 
 import google_crc32c
 
+from mlflow_tfconv.data.compressed import Readable
 from mlflow_tfconv.data.no_tfrecords import what_it_is
 from mlflow_tfconv.errors import DataError
 
@@ -27,13 +27,6 @@ FRAME_BYTES = _HEADER.size + _FOOTER.size
 _LONGEST_RECORD_BYTES = 2**31 - 1
 _READ_BYTES = 1 << 20
 _LARGE_READ_BYTES = 16 << 20
-
-
-class Readable(Protocol):
-    """What bytes are read from: a file, or a decompressed stream."""
-
-    def read(self, size: int, /) -> bytes:
-        """At most `size` bytes; fewer, or none, only at the end."""
 
 
 def masked_crc32c(data: bytes) -> int:
@@ -58,7 +51,7 @@ def is_header(head: bytes) -> bool:
 
 
 def records_of(
-    file: BinaryIO | Readable, name: str, *, size_bytes: int | None = None, unpacked: bool = False
+    file: Readable, name: str, *, size_bytes: int | None = None, unpacked: bool = False
 ) -> Iterator[bytes]:
     """The records of a TFRecord file, every checksum on the way checked.
 
@@ -78,7 +71,7 @@ def records_of(
 
 
 def frames_of(
-    file: BinaryIO | Readable, name: str, *, size_bytes: int | None = None, unpacked: bool = False
+    file: Readable, name: str, *, size_bytes: int | None = None, unpacked: bool = False
 ) -> Iterator[bytes | DataError]:
     """As `records_of`, with an error in the place of a damaged record instead of raising it.
 
@@ -103,9 +96,7 @@ def damaged_record(
 class _Frames:
     """Reads a file in large pieces and finds the records in them."""
 
-    def __init__(
-        self, file: BinaryIO | Readable, name: str, size_bytes: int | None, unpacked: bool
-    ) -> None:
+    def __init__(self, file: Readable, name: str, size_bytes: int | None, unpacked: bool) -> None:
         self._file = file
         self._name = name
         self._size_bytes = size_bytes

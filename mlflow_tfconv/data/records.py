@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from mlflow_tfconv.data.compressed import Compression, Decompressed, compression_of
+from mlflow_tfconv.data.compressed import Compression, Decompressed, Readable, compression_of
 from mlflow_tfconv.data.framing import frames_of, is_header
 from mlflow_tfconv.data.manifest import Manifest, check_split
 from mlflow_tfconv.errors import DataError
@@ -36,7 +36,7 @@ def compression_at(file: BinaryIO) -> Compression:
 
 
 def frames_in(
-    file: BinaryIO, name: str, compression: Compression, size_bytes: int | None = None
+    file: Readable, name: str, compression: Compression, size_bytes: int | None = None
 ) -> Iterator[bytes | DataError]:
     """The records of an open file, with an error in the place of each that is damaged."""
     if compression:

@@ -37,6 +37,7 @@ class FeatureSpec:
             decoded to (height, width, channels) uint8 when read.
         sequence: Whether it is a feature list of a tf.train.SequenceExample: the first dimension is
             the steps.
+        default: What an example gets that lacks it (encoding "list"); None when none may.
     """
 
     dtype: str
@@ -44,6 +45,7 @@ class FeatureSpec:
     class_names: tuple[str, ...] | None = None
     encoding: Encoding = "list"
     sequence: bool = False
+    default: int | float | str | None = None
 
     @property
     def varies(self) -> bool:
@@ -60,6 +62,7 @@ class FeatureSpec:
             "ragged": self.varies,
             "encoding": self.encoding,
             "sequence": self.sequence,
+            **({} if self.default is None else {"default": self.default}),
         }
 
     @classmethod
@@ -72,6 +75,7 @@ class FeatureSpec:
             class_names=None if names is None else tuple(names),
             encoding=data.get("encoding", "list"),
             sequence=data.get("sequence", False),
+            default=data.get("default"),
         )
 
 

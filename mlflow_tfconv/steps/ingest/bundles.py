@@ -41,14 +41,19 @@ class Bundle:
         return size_of(self.pieces)
 
 
-def bundles_of(pieces: Sequence[Piece]) -> tuple[Bundle, ...]:
-    """All pieces, in order; how they are bundled hangs on nothing but themselves."""
+def bundles_of(pieces: Sequence[Piece], *, apart: bool = False) -> tuple[Bundle, ...]:
+    """All pieces, in order; how they are bundled hangs on nothing but themselves.
+
+    Args:
+        pieces: All.
+        apart: Whether each is a bundle, however many there are.
+    """
     seen: Counter[str] = Counter()
     marks = []
     for piece in pieces:
         marks.append(f"{piece.name}\0{seen[piece.name]}")
         seen[piece.name] += 1
-    most = -(-len(pieces) // _MOST_BUNDLES)
+    most = 1 if apart else -(-len(pieces) // _MOST_BUNDLES)
     return tuple(
         Bundle(
             pieces=tuple(pieces[first:last]),

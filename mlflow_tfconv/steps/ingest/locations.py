@@ -16,7 +16,7 @@ from mlflow_tfconv.steps.ingest.local_locations import is_url
 from mlflow_tfconv.steps.ingest.remote_files import remote_files
 from mlflow_tfconv.steps.ingest.source_file import SourceFile
 
-__all__ = ["SourceFile", "local_path", "remote_content", "source_files", "tfrecord_files"]
+__all__ = ["SourceFile", "local_path", "remote_content", "source_files"]
 
 
 def source_files(
@@ -88,25 +88,6 @@ def local_path(location: str, root: Path) -> str:
     if not path.exists() and not glob.has_magic(location):
         raise _no_files(location, root, ())
     return str(path)
-
-
-def tfrecord_files(location: str, root: Path) -> tuple[Path, ...]:
-    """The TFRecord files that a path, a folder or a glob pattern names, in the order of names.
-
-    Raises:
-        DataError: There are none.
-    """
-    path = root / location
-    if path.is_dir():
-        found = [file for file in path.rglob("*.tfrecord*") if file.is_file()]
-    elif path.is_file():
-        found = [path]
-    else:
-        names = glob.glob(str(path), recursive=True)  # noqa: PTH207 (Path.glob takes no absolute one)
-        found = [Path(name) for name in names if Path(name).is_file()]
-    if not found:
-        raise _no_files(location, root, ())
-    return tuple(sorted(file.resolve() for file in found))
 
 
 def _no_files(location: str, root: Path, suffixes: tuple[str, ...]) -> DataError:

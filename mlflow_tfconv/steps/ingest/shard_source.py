@@ -116,14 +116,15 @@ def read_source(
 ) -> SourceRead:
     """Reads all examples of a source and writes none: for data that stay where they are.
 
-    Each piece becomes one bundle as long as there are at most 512. What was read by a run that was
+    Each piece becomes one bundle. What was read by a run that was
     killed is kept in the work folder, which the caller removes (`work_folder.NAME`).
 
     Raises:
         DataError: There are no examples, or one is unfit.
         StepCrashedError: A writer process died.
     """
-    job = dataclasses.replace(_job(source, config, root, workdir), write=False)
+    bundles = bundles_of(source.pieces(), apart=True)
+    job = dataclasses.replace(_job(source, config, root, workdir), write=False, bundles=bundles)
     with WriterProcesses(job) as processes:
         return _read(job, _work_folder(job), processes, emit)
 

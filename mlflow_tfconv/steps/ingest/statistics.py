@@ -47,7 +47,8 @@ class Statistics:
         """
         self.counts: Counter[str] = Counter()
         self.features: dict[str, FeatureStatistics] = {}
-        self.classes: Classes = {label: Counter() for label in labels}
+        # Encoded images as labels, such as masks, are of no class.
+        self.classes: Classes = {label: Counter() for label in labels if label not in images}
         self._text_labels: dict[str, set[bytes]] = {}
         self._samples = Samples(frozenset(images))
 

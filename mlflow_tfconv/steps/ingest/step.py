@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,7 +91,7 @@ class IngestStep(Step[IngestConfig]):
         for text in varying_features(manifest.schema):
             context.emit(Message(text=text))
         dataset = Dataset(manifest=path, digest=manifest.digest, counts=manifest.counts)
-        card = card_of(manifest, ingested.statistics, workdir)
+        card = card_of(manifest, ingested.statistics, workdir, ingested.skipped)
         ingested.clean()
         return StepResult(output=dataset, card=card)
 
@@ -102,16 +103,23 @@ class IngestStep(Step[IngestConfig]):
                 received=repr(self.config.using),
                 fix="Run the recipe, or use that class instead of IngestStep.",
             )
-        if self.config.using == "tfrecord":
-            from mlflow_tfconv.steps.ingest.describe_tfrecords import describe_tfrecords
-            from mlflow_tfconv.steps.ingest.shard_source import described
-
-            return described(*describe_tfrecords(self.config, root, workdir, context.emit))
+        from mlflow_tfconv.steps.ingest.describe_in_place import describe_in_place
         from mlflow_tfconv.steps.ingest.shard_source import shard_source
         from mlflow_tfconv.steps.ingest.sources.table import open_source
+        from mlflow_tfconv.steps.ingest.sources.tfrecord_source import TfrecordSource
 
         source = open_source(self.config, root, context.emit)
-        return shard_source(source, self.config, root, workdir, context.emit)
+        config = _with_labels(self.config, getattr(source, "labels", ()))
+        if isinstance(source, TfrecordSource) and source.in_place:
+            return describe_in_place(source, config, root, workdir, context.emit)
+        return shard_source(source, config, root, workdir, context.emit)
+
+
+def _with_labels(config: IngestConfig, labels: tuple[str, ...]) -> IngestConfig:
+    """The config with the labels that a source has by itself, where the recipe names none."""
+    if config.label is not None or not labels:
+        return config
+    return dataclasses.replace(config, label=labels)
 
 
 def _tell_skipped(skipped: Skipped, context: StepContext) -> None:

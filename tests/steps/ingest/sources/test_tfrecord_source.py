@@ -12,9 +12,9 @@ from mlflow_tfconv.data.manifest import read_manifest
 from mlflow_tfconv.data.reading import read_dataset
 from mlflow_tfconv.errors import DataError
 from mlflow_tfconv.steps.ingest.config import FeatureConfig
-from mlflow_tfconv.steps.ingest.describe_tfrecords import split_of_file
+from mlflow_tfconv.steps.ingest.sources.tfrecord_files import split_said_by
 
-FILES = Path(__file__).parents[2] / "fixtures" / "tfrecords"
+FILES = Path(__file__).parents[3] / "fixtures" / "tfrecords"
 IMAGE = {
     "label": FeatureConfig(dtype="int64"),
     "image_raw": FeatureConfig(dtype="uint8", shape=(3, 3, 3)),
@@ -134,4 +134,4 @@ def test_a_split_is_told_by_name_or_by_folder(tmp_path: Path) -> None:
         "MNIST_test.tfrecords": "test",
         "latest.tfrecord": None,
     }.items():
-        assert split_of_file(tmp_path.resolve() / name, tmp_path) == split
+        assert split_said_by(name) == split
