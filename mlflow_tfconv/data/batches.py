@@ -10,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from mlflow_tfconv.artifacts import Dataset, TensorSpec
-from mlflow_tfconv.data.manifest import Manifest, open_manifest
+from mlflow_tfconv.data.manifest import Manifest, check_split, open_manifest
 from mlflow_tfconv.data.parsing import as_written, batch_parser
-from mlflow_tfconv.data.reading import ordered_records
+from mlflow_tfconv.data.record_stream import ordered_records
 from mlflow_tfconv.data.schema import FeatureSpec, Schema
 from mlflow_tfconv.errors import ConfigError
 
@@ -78,6 +78,7 @@ def labelled_batches(
         an empty dict when the dataset has none.
     """
     manifest = open_manifest(dataset)
+    check_split(manifest, split)
     sources = input_features(manifest.schema, inputs, input_map)
     dtypes = {spec.name: spec.dtype for spec in inputs}
     records = _sample(manifest, split, limit, seed).batch(batch_size)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import tensorflow as tf
 
+from mlflow_tfconv.data.foreign_parsing import parse_sequence_examples
+from mlflow_tfconv.data.ragged_parsing import ragged_feature, ragged_steps
 from mlflow_tfconv.data.schema import SHAPE_SUFFIX, FeatureSpec, Schema
+from mlflow_tfconv.data.stored_features import dense_feature, dense_wire, ragged_wire
+
+Batch = dict[str, Any]
 
 _INDEX_OF_UNKNOWN = -1
 
@@ -17,84 +21,73 @@ _INDEX_OF_UNKNOWN = -1
 as_written = tf.autograph.experimental.do_not_convert
 
 
-def batch_parser(schema: Schema) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+def batch_parser(
+    schema: Schema, names: Collection[str] | None = None, *, ragged: bool = False
+) -> Callable[[tf.Tensor], Batch]:
     """A function from (batch,) serialized examples to {feature: (batch, ...)}.
 
-    Arrays of varying shape are padded with zeros to the largest of the batch. String labels with
-    class names become their index, int64.
-    """
-    wire = _wire_features(schema)
-    encoders = {
-        name: _class_index(spec.class_names)
-        for name, spec in schema.labels.items()
-        if spec.dtype == "string" and spec.class_names
-    }
+    String labels with class names become their index, int64.
 
-    def parse(records: tf.Tensor) -> dict[str, tf.Tensor]:
-        parsed = tf.io.parse_example(records, wire)
-        batch = {name: _decoded(name, spec, parsed) for name, spec in schema.features.items()}
+    Args:
+        schema: What the examples are; its layout is not "block".
+        names: The features to parse; None parses all.
+        ragged: Whether arrays of varying shape become tf.RaggedTensor; otherwise they are padded
+            with zeros to the largest of the batch.
+    """
+    chosen = {n: spec for n, spec in schema.features.items() if names is None or n in names}
+    encoders = class_encoders(schema, chosen)
+
+    def parse(records: tf.Tensor) -> Batch:
+        batch = _parsed(records, chosen, schema, ragged)
         return batch | {name: encode(batch[name]) for name, encode in encoders.items()}
 
     return parse
 
 
-def _wire_features(schema: Schema) -> dict[str, Any]:
-    features: dict[str, Any] = {}
-    for name, spec in schema.features.items():
-        features[name] = _wire_feature(spec)
+def class_encoders(
+    schema: Schema, names: Collection[str]
+) -> dict[str, Callable[[tf.Tensor], tf.Tensor]]:
+    """Label to the function that makes text the index of its class."""
+    return {
+        name: _class_index(spec.class_names)
+        for name, spec in schema.labels.items()
+        if name in names and spec.dtype == "string" and spec.class_names
+    }
+
+
+def _parsed(
+    records: tf.Tensor, chosen: Mapping[str, FeatureSpec], schema: Schema, ragged: bool
+) -> Batch:
+    plain = {name: spec for name, spec in chosen.items() if not spec.sequence}
+    steps = {name: spec for name, spec in chosen.items() if spec.sequence}
+    wire = _wire(plain, ragged)
+    lists: Batch = {}
+    if schema.layout != "sequence_example":
+        stored = tf.io.parse_example(records, wire)
+    elif ragged:
+        stored, _ = parse_sequence_examples(records, wire, {})
+        lists = {name: ragged_steps(records, name, spec) for name, spec in steps.items()}
+    else:
+        stored, lists = parse_sequence_examples(records, wire, steps)
+    features = {name: _feature(name, spec, stored, ragged) for name, spec in plain.items()}
+    found = features | lists
+    return {name: found[name] for name in chosen}
+
+
+def _wire(features: Mapping[str, FeatureSpec], ragged: bool) -> dict[str, Any]:
+    wire: dict[str, Any] = {}
+    for name, spec in features.items():
+        wire[name] = ragged_wire(spec) if ragged and spec.varies else dense_wire(spec)
         if spec.encoding == "raw" and None in spec.shape[1:]:
-            features[name + SHAPE_SUFFIX] = tf.io.FixedLenFeature([len(spec.shape)], tf.int64)
-    return features
+            wire[name + SHAPE_SUFFIX] = tf.io.FixedLenFeature([len(spec.shape)], tf.int64)
+    return wire
 
 
-def _wire_feature(spec: FeatureSpec) -> Any:
-    if spec.encoding == "raw":
-        return tf.io.FixedLenFeature([], tf.string)
-    dtype = _wire_dtype(spec)
-    if not spec.varies:
-        return tf.io.FixedLenFeature(spec.shape, dtype)
-    zero = "" if dtype == tf.string else 0
-    return tf.io.FixedLenSequenceFeature(
-        spec.shape[1:], dtype, allow_missing=True, default_value=zero
-    )
-
-
-def _wire_dtype(spec: FeatureSpec) -> tf.DType:
-    if spec.dtype == "string":
-        return tf.string
-    return tf.float32 if spec.dtype.startswith("float") else tf.int64
-
-
-def _decoded(name: str, spec: FeatureSpec, parsed: dict[str, tf.Tensor]) -> tf.Tensor:
-    values = parsed[name]
-    if spec.dtype == "string":
-        return values
-    dtype = tf.as_dtype(spec.dtype)
-    if spec.encoding != "raw":
-        return tf.cast(values, dtype)
-    if not spec.varies:
-        return tf.reshape(tf.io.decode_raw(values, dtype), (-1, *spec.shape))
-    if None in spec.shape[1:]:
-        return _padded(values, parsed[name + SHAPE_SUFFIX], spec)
-    # Only the first dimension varies: zeros at the end of the bytes are zeros along it.
-    longest = tf.reduce_max(tf.strings.length(values))
-    flat = tf.io.decode_raw(values, dtype, fixed_length=longest)
-    longest_rows = longest // (dtype.size * math.prod(d or 1 for d in spec.shape[1:]))
-    padded = tf.reshape(flat, (tf.shape(values)[0], longest_rows, *spec.shape[1:]))
-    return tf.ensure_shape(padded, (None, *spec.shape))
-
-
-def _padded(values: tf.Tensor, shapes: tf.Tensor, spec: FeatureSpec) -> tf.Tensor:
-    dtype = tf.as_dtype(spec.dtype)
-    largest = tf.reduce_max(shapes, axis=0)
-
-    def decode(item: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-        data, shape = item
-        array = tf.reshape(tf.io.decode_raw(data, dtype), shape)
-        return tf.pad(array, tf.stack([tf.zeros_like(shape), largest - shape], axis=1))
-
-    padded = tf.map_fn(decode, (values, shapes), fn_output_signature=dtype)
-    return tf.ensure_shape(padded, (None, *spec.shape))
+def _feature(name: str, spec: FeatureSpec, stored: Mapping[str, Any], ragged: bool) -> Any:
+    shapes = stored.get(name + SHAPE_SUFFIX)
+    if ragged and spec.varies:
+        return ragged_feature(stored[name], spec, shapes)
+    return dense_feature(stored[name], spec, shapes)
 
 
 def _class_index(names: tuple[str, ...]) -> Callable[[tf.Tensor], tf.Tensor]:

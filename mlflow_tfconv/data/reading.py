@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,13 @@ import tensorflow as tf
 
 from mlflow_tfconv.arguments import require_numbers
 from mlflow_tfconv.artifacts import Dataset
+from mlflow_tfconv.data.block_stream import Blocks
 from mlflow_tfconv.data.manifest import Manifest, check_split, open_manifest
+from mlflow_tfconv.data.memory_budget import MemoryBudget, example_bytes
 from mlflow_tfconv.data.parsing import as_written, batch_parser
+from mlflow_tfconv.data.record_stream import Seed, Shuffling, ordered_records, shuffled_records
 from mlflow_tfconv.data.schema import Schema
-
-# A fixed number: AUTOTUNE would make the order of the examples hang on the number of cores.
-_SHARDS_AT_ONCE = 8
-_RECORDS_OF_A_SHARD_AT_ONCE = 16
-_SHUFFLE_BUFFER_BYTES = 64_000_000
-_SHUFFLE_BUFFER_LEAST = 1024
+from mlflow_tfconv.errors import ConfigError
 
 
 def read_dataset(
@@ -26,9 +25,10 @@ def read_dataset(
     batch_size: int,
     *,
     shuffle: bool | int = False,
-    seed: int | tf.Tensor = 0,
+    seed: Seed = 0,
     repeat: bool = False,
     drop_remainder: bool = False,
+    ragged: bool = False,
 ) -> tf.data.Dataset:
     """A split as a stream of batches, the same for the same seed on every machine.
 
@@ -42,10 +42,12 @@ def read_dataset(
         split: "train", "validation" or "test".
         batch_size: Examples in a batch.
         shuffle: Whether the order changes with every pass; a number is the examples to draw from,
-            otherwise about 64 MB of them.
+            otherwise about 64 MB of them. Without it the order is that in which they were written.
         seed: Of the shuffling; within another pipeline also an int64 tensor, such as its epoch.
         repeat: Whether to begin anew at the end, without an end.
         drop_remainder: Whether to leave out a last batch that is not full.
+        ragged: Whether features of varying shape become tf.RaggedTensor; otherwise they are padded
+            with zeros to the largest of the batch.
 
     Returns:
         A tf.data.Dataset of (features, label): a tensor (batch, ...) where there is one, a dict
@@ -59,60 +61,72 @@ def read_dataset(
     require_numbers(1, whole=True, batch_size=batch_size)
     found = open_manifest(manifest)
     check_split(found, split)
-    records = _records(found, split, shuffle, seed).batch(batch_size, drop_remainder=drop_remainder)
-    parse, schema = batch_parser(found.schema), found.schema
-    dataset = records.map(
-        as_written(lambda batch: _features_and_label(parse(batch), schema)),
-        num_parallel_calls=tf.data.AUTOTUNE,
-    )
+    steps = _steps(found, split, batch_size, drop_remainder)
+    shuffling = Shuffling(seed=seed, examples=None if shuffle is True else shuffle)
+    order = shuffling if shuffle else None
+    if found.schema.layout == "block":
+        dataset = _blocks(found, split, order).rebatch(batch_size, drop_remainder=drop_remainder)
+    else:
+        records = _records(found, split, order).batch(batch_size, drop_remainder=drop_remainder)
+        dataset = records.map(_parser(found.schema, ragged), num_parallel_calls=tf.data.AUTOTUNE)
     # A shard that ends early at a whole record is told from its count.
-    count = found.counts[split]
-    steps = count // batch_size if drop_remainder else -(-count // batch_size)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
     if repeat:
         dataset = dataset.repeat()
-    return dataset.prefetch(tf.data.AUTOTUNE)
+    budget, batch_bytes = shuffling.budget, batch_size * example_bytes(found, split)
+    return dataset.prefetch(budget.batches_ahead(batch_bytes)).with_options(reading_options(budget))
 
 
-def ordered_records(manifest: Manifest, split: str) -> tf.data.Dataset:
-    """The serialized examples of a split in the order they were written."""
-    check_split(manifest, split)
-    return tf.data.TFRecordDataset([str(path) for path in manifest.shard_paths(split)])
+def reading_options(budget: MemoryBudget | None = None) -> tf.data.Options:
+    """Options of a stream of batches; those of a stream within another have no effect."""
+    options = tf.data.Options()
+    options.autotune.ram_budget = (budget or MemoryBudget()).total_bytes
+    # Several batches are parsed at a time; threads within each would only wait for one another.
+    options.threading.max_intra_op_parallelism = 1
+    return options
 
 
-def _records(
-    manifest: Manifest, split: str, shuffle: bool | int, seed: int | tf.Tensor
-) -> tf.data.Dataset:
-    """Serialized examples: shuffling these costs less memory than shuffling parsed ones."""
-    paths = [str(path) for path in manifest.shard_paths(split)]
-    files = tf.data.Dataset.from_tensor_slices(paths)
-    if shuffle:
-        files = files.shuffle(len(paths), seed=seed)
-    records = files.interleave(
-        tf.data.TFRecordDataset,
-        cycle_length=_SHARDS_AT_ONCE,
-        block_length=_RECORDS_OF_A_SHARD_AT_ONCE,
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
-    )
-    return records.shuffle(_buffer(manifest, split, shuffle), seed=seed) if shuffle else records
-
-
-def _buffer(manifest: Manifest, split: str, shuffle: bool | int) -> int:
-    if shuffle is not True:
-        return int(shuffle)
+def _steps(manifest: Manifest, split: str, batch_size: int, drop_remainder: bool) -> int:
     count = manifest.counts[split]
-    size_bytes = sum(shard.size_bytes for shard in manifest.splits[split])
-    fitting = _SHUFFLE_BUFFER_BYTES * count // max(size_bytes, 1)
-    return min(count, max(fitting, _SHUFFLE_BUFFER_LEAST))
+    if not drop_remainder:
+        return -(-count // batch_size)
+    if count < batch_size:
+        raise ConfigError(
+            f"Not one batch of the split {split!r} is full, and `drop_remainder` leaves out others.",
+            received=f"a batch size of {batch_size}, {count} examples",
+            expected=f"a batch size of at most {count}",
+            fix="Make the batch smaller, or keep the remainder.",
+        )
+    return count // batch_size
 
 
-def _features_and_label(batch: dict[str, tf.Tensor], schema: Schema) -> Any:
+def _records(manifest: Manifest, split: str, order: Shuffling | None) -> tf.data.Dataset:
+    if order is None:
+        return ordered_records(manifest, split)
+    return shuffled_records(manifest, split, order)
+
+
+def _blocks(manifest: Manifest, split: str, order: Shuffling | None) -> tf.data.Dataset:
+    schema = manifest.schema
+    names = {*schema.inputs, *schema.label}
+    blocks = Blocks(manifest, split, names, lambda batch: _features_and_label(batch, schema))
+    return blocks.ordered() if order is None else blocks.shuffled(order)
+
+
+def _parser(schema: Schema, ragged: bool) -> Callable[[tf.Tensor], Any]:
+    parse = batch_parser(schema, {*schema.inputs, *schema.label}, ragged=ragged)
+    function: Callable[[tf.Tensor], Any] = as_written(
+        lambda records: _features_and_label(parse(records), schema)
+    )
+    return function
+
+
+def _features_and_label(batch: dict[str, Any], schema: Schema) -> Any:
     features = _bare({name: batch[name] for name in schema.inputs})
     if not schema.label:
         return features
     return features, _bare({name: batch[name] for name in schema.label})
 
 
-def _bare(named: dict[str, tf.Tensor]) -> Any:
+def _bare(named: dict[str, Any]) -> Any:
     return next(iter(named.values())) if len(named) == 1 else named

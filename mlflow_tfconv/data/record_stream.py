@@ -1,0 +1,71 @@
+"""Serialized examples of a split as a stream: in the order they were written, or shuffled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import tensorflow as tf
+
+from mlflow_tfconv.data.manifest import Manifest
+from mlflow_tfconv.data.memory_budget import SHARDS_AT_ONCE, MemoryBudget, stored_bytes
+
+Seed: TypeAlias = int | tf.Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shuffling:
+    """How a stream is put into a random order.
+
+    Attributes:
+        seed: Of the order; it differs from pass to pass all the same.
+        examples: How many to draw each from; None for as many as the budget allows.
+        budget: Of the stream's memory.
+    """
+
+    seed: Seed
+    examples: int | None = None
+    budget: MemoryBudget = field(default_factory=MemoryBudget)
+
+
+def ordered_records(manifest: Manifest, split: str) -> tf.data.Dataset:
+    """The records in the order they were written."""
+    return _named_files(manifest, split).flat_map(_records_of)
+
+
+def shuffled_records(manifest: Manifest, split: str, shuffling: Shuffling) -> tf.data.Dataset:
+    """The records in another order with every pass.
+
+    The shards come in a random order, several are read in turn, and each record is drawn from a
+    buffer: one that is written first may come last, but for the most part it comes together with
+    those of the same shards. Serialized ones cost less memory to shuffle than parsed ones.
+    """
+    stored, budget = stored_bytes(manifest, split), shuffling.budget
+    fitting = budget.examples_to_draw_from(stored, manifest.counts[split])
+    each = budget.records_of_a_shard(stored)
+    records = shards_in_turn(manifest, split, shuffling.seed, each)
+    return records.shuffle(shuffling.examples or fitting, seed=shuffling.seed)
+
+
+def shards_in_turn(manifest: Manifest, split: str, seed: Seed, each: int) -> tf.data.Dataset:
+    """The records of the shards in a random order of these: `each` of one, then of the next."""
+    shards = len(manifest.splits[split])
+    files = _named_files(manifest, split).shuffle(shards, seed=seed)
+    return files.interleave(
+        _records_of,
+        cycle_length=min(shards, SHARDS_AT_ONCE),
+        block_length=each,
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+
+
+def _named_files(manifest: Manifest, split: str) -> tf.data.Dataset:
+    """Path and compression of each shard."""
+    paths = [str(path) for path in manifest.shard_paths(split)]
+    kinds = [shard.compression.upper() for shard in manifest.splits[split]]
+    return tf.data.Dataset.from_tensor_slices((paths, kinds))
+
+
+def _records_of(path: tf.Tensor, compression: tf.Tensor) -> tf.data.Dataset:
+    return tf.data.TFRecordDataset(path, compression_type=compression)

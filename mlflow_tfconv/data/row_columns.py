@@ -1,0 +1,80 @@
+"""What the rows of the layout "block" hold, as tensors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from mlflow_tfconv.data.rows import row_bytes, rows_per_record
+from mlflow_tfconv.data.schema import FeatureSpec, Schema
+
+
+@dataclass(frozen=True, slots=True)
+class RowColumns:
+    """The rows of a dataset, whose features all have a fixed size.
+
+    Attributes:
+        schema: The features.
+        row_bytes: Size of a row.
+        per_record: Rows in a record; the last one of a shard may have fewer.
+    """
+
+    schema: Schema
+    row_bytes: int
+    per_record: int
+
+    @classmethod
+    def of(cls, schema: Schema) -> RowColumns:
+        """Those of a schema whose layout is "block"."""
+        size_bytes = row_bytes(schema)
+        return cls(schema, size_bytes, rows_per_record(size_bytes))
+
+    @property
+    def record_bytes(self) -> int:
+        """Size of the data of a full record."""
+        return self.row_bytes * self.per_record
+
+    def rows(self, records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The rows of some records, and which of them are there.
+
+        Args:
+            records: (n,) strings; what stands behind the rows of a full record does not matter.
+
+        Returns:
+            (n * per_record, row_bytes) uint8, and the indices, rising int64, of those that are not
+            the padding of a short record.
+        """
+        data = tf.io.decode_raw(records, tf.uint8, fixed_length=self.record_bytes)
+        there = tf.strings.length(records) // self.row_bytes
+        places = tf.where(tf.reshape(tf.sequence_mask(there, self.per_record), (-1,)))
+        return tf.reshape(data, (-1, self.row_bytes)), tf.reshape(places, (-1,))
+
+    def columns(self, rows: tf.Tensor, names: Collection[str]) -> dict[str, tf.Tensor]:
+        """The features of these names, each (batch, ...), from (batch, row_bytes) uint8."""
+        found: dict[str, tf.Tensor] = {}
+        at = 0
+        for name in sorted(self.schema.features):
+            spec = self.schema.features[name]
+            end = at + _size_bytes(spec)
+            if name in names:
+                found[name] = _values(rows[:, at:end], spec)
+            at = end
+        return {name: found[name] for name in self.schema.features if name in found}
+
+
+def _size_bytes(spec: FeatureSpec) -> int:
+    return math.prod(size or 0 for size in spec.shape) * np.dtype(spec.dtype).itemsize
+
+
+def _values(data: tf.Tensor, spec: FeatureSpec) -> tf.Tensor:
+    dtype = tf.as_dtype(spec.dtype)
+    shape = (tf.shape(data)[0], *(size or 0 for size in spec.shape))
+    if dtype.size > 1:
+        data = tf.reshape(data, (*shape, dtype.size))
+        return tf.ensure_shape(tf.bitcast(data, dtype), (None, *spec.shape))
+    values = tf.cast(data, dtype) if dtype == tf.bool else tf.bitcast(data, dtype)
+    return tf.ensure_shape(tf.reshape(values, shape), (None, *spec.shape))
