@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
-
-from mlflow_tfconv.engine.cards import Card, Picture, Table, Text
+from mlflow_tfconv.engine.cards import Card, Table, Text
+from mlflow_tfconv.steps.train.callbacks.watch_memory import DEVICE, HOST
+from mlflow_tfconv.steps.train.curves import curves
+from mlflow_tfconv.steps.train.leak import leak_in, leak_in_words
 from mlflow_tfconv.steps.train.training import Training
 
 _PICTURE = "curves.png"
@@ -28,9 +27,11 @@ def train_card(training: Training, epochs: int, folder: Path) -> Card:
     return Card(
         title=_title(training, epochs),
         parts=(
-            _curves(training, folder / _PICTURE),
+            curves(training, folder / _PICTURE),
             _metrics(training),
             Text(text=_size(training.model)),
+            *_in_force(training),
+            *_memory(training),
             _layers(training.model),
         ),
     )
@@ -69,6 +70,30 @@ def _size(model: Any) -> str:
     return f"{model.name}: {model.count_params():,} parameters, {trainable:,} of them trainable."
 
 
+def _in_force(training: Training) -> Iterator[Text]:
+    if training.in_force:
+        said = ", ".join(f"{name} {_plain(value)}" for name, value in training.in_force.items())
+        yield Text(text=f"In force: {said}.")
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "none" if value is None else str(value)
+
+
+def _memory(training: Training) -> Iterator[Text]:
+    """How much, and whether it grows; on a GPU both."""
+    for where, key in (("host", HOST), ("GPU", DEVICE)):
+        held = training.memory.get(key)
+        if not held:
+            continue
+        leak = leak_in(held)
+        peak = max(training.memory[key.replace("_mb", "_peak_mb")])
+        text = f"Memory on the {where}: {peak:,.0f} MB at most, {held[-1]:,.0f} MB at the end."
+        yield Text(text=f"{text} {leak_in_words(leak, where)}" if leak is not None else text)
+
+
 def _layers(model: Any) -> Table:
     layers = list(model.layers)
     rows = [
@@ -97,31 +122,3 @@ def _flat(output: Any) -> Sequence[Any]:
 
 def _shape(shape: Sequence[int | None]) -> str:
     return "×".join("?" if n is None else str(n) for n in shape[1:]) or "scalar"
-
-
-def _curves(training: Training, path: Path) -> Picture:
-    """One panel a metric, training and validation together."""
-    names = [name for name in training.history if not name.startswith("val_")]
-    figure = Figure(figsize=(5 * len(names), 3.2), layout="constrained")
-    FigureCanvasAgg(figure)
-    panels = figure.subplots(1, len(names), squeeze=False)[0]
-    for panel, name in zip(panels, names, strict=True):
-        for label, key in (("training", name), ("validation", f"val_{name}")):
-            if key in training.history:
-                values = training.history[key]
-                panel.plot(range(1, len(values) + 1), values, marker=".", label=label)
-        panel.axvline(training.best_epoch, color="0.7", linestyle="--", label="best epoch")
-        panel.set(title=name, xlabel="epoch")
-        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-        panel.grid(visible=True, alpha=0.3)
-        panel.legend()
-    figure.savefig(path, dpi=100)
-    return Picture(path=path, text=_in_words(training))
-
-
-def _in_words(training: Training) -> str:
-    changes = [
-        f"{name} from {values[0]:.4g} to {values[-1]:.4g}"
-        for name, values in training.history.items()
-    ]
-    return f"Over {_epochs(training)} epochs: {', '.join(changes)}."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ class Training:
         best_epoch: Counted from 1.
         monitor: The metric that told the best epoch.
         test: Metric name (`test_loss`, ...) to its value on the test split; empty without one.
+        memory: Metric name (`training/host_peak_mb`, ...) to one value an epoch.
+        in_force: What TensorFlow computed with: device, precision, XLA, ...
     """
 
     model: Any
@@ -26,3 +28,5 @@ class Training:
     best_epoch: int
     monitor: str
     test: dict[str, float]
+    memory: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    in_force: dict[str, Any] = field(default_factory=dict)

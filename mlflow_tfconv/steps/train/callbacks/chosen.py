@@ -18,7 +18,6 @@ from mlflow_tfconv.steps.train.gradients import small_batch
 from mlflow_tfconv.steps.train.job import TrainingJob
 from mlflow_tfconv.steps.train.libraries import library_of
 
-
 _CHANGING = ("LearningRateScheduler", "ReduceLROnPlateau", "SwapEMAWeights")
 
 

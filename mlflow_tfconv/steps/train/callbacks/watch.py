@@ -12,6 +12,7 @@ from typing import Any
 import keras
 
 from mlflow_tfconv.engine.events import Emit, Progress
+from mlflow_tfconv.steps.train.diagnosis.caught import all_finite
 from mlflow_tfconv.steps.train.diagnosis.not_finite import NotFiniteError
 from mlflow_tfconv.steps.train.monitor import no_such_metric
 
@@ -78,7 +79,15 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # keras carries no
                 raise self._error(name, value, None)
         if math.isnan(logs[self._monitor]):
             raise self._error(self._monitor, logs[self._monitor], None)
+        self._look_at_weights()
         self._show(epoch + 1, logs)
+
+    def _look_at_weights(self) -> None:
+        """A ReLU makes 0 of NaN: then the loss stays finite, and nothing is learned."""
+        for weight in self.model.trainable_weights:
+            if not all_finite([weight]):
+                name = f"the weight {getattr(weight, 'path', None) or weight.name}"
+                raise self._error(name, math.nan, (0, self._steps - 1))
 
     def _error(self, name: str, value: float, batches: tuple[int, int] | None) -> NotFiniteError:
         elapsed = time.perf_counter() - self._clock.epoch_began

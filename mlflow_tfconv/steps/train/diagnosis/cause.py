@@ -19,7 +19,6 @@ from mlflow_tfconv.steps.train.diagnosis.watched_layers import tensors_in, watch
 from mlflow_tfconv.steps.train.gradients import as_tensorflows
 from mlflow_tfconv.steps.train.learning_rate import rate_of
 
-
 _HUGE = 1e6
 
 
@@ -41,6 +40,7 @@ class Batch:
     """A batch as the model gets it.
 
     Attributes:
+        whole: All of it, as the stream gives it.
         features: An array, or {name: array}.
         label: The same, or None.
         weight: Of every example in the loss, or None.
@@ -48,6 +48,7 @@ class Batch:
         label_names: Of the schema.
     """
 
+    whole: Any = None
     features: Any
     label: Any = None
     weight: Any = None

@@ -90,6 +90,7 @@ class _Search:
         )  # fmt: skip
         schema = self._job.schema
         return Batch(
+            whole=batch,
             features=features,
             label=label,
             weight=weight,
@@ -140,7 +141,7 @@ class _Search:
         return cause_in_model(model, batch, custom=has_own_step(model), training=training)
 
     def _in_step(self, model: Any, batch: Batch) -> Cause:
-        model.train_on_batch(batch.features, batch.label, batch.weight)
+        model.train_step(batch.whole)
         found = cause_in_step(model)
         if found is not None:
             return found
