@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,13 @@ _LEAST_PIXELS = 4
 
 
 def image_feature(schema: Schema) -> str | None:
-    """The first input that looks like an image: (height, width), or that with 1 or 3 channels."""
-    return next((name for name, spec in schema.inputs.items() if _is_image(spec)), None)
+    """The first input that looks like an image, see `is_image`."""
+    return next((name for name, spec in schema.inputs.items() if is_image(spec)), None)
+
+
+def shape_text(spec: FeatureSpec) -> str:
+    """A feature's shape in words."""
+    return " x ".join("varies" if size is None else str(size) for size in spec.shape) or "scalar"
 
 
 def draw_sample_grid(schema: Schema, statistics: Statistics, feature: str, path: Path) -> None:
@@ -39,7 +45,9 @@ def draw_sample_grid(schema: Schema, statistics: Statistics, feature: str, path:
         axes.text(middle, top - 0.05, label, ha="center", fontsize=8, parse_math=False)
     axes.set(xlim=(0, width), ylim=(height, 0), aspect="auto")
     axes.set_axis_off()
-    figure.savefig(path)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # letters that the font lacks become boxes
+        figure.savefig(path)
 
 
 def _place(position: int, shape: tuple[int, ...]) -> tuple[float, float, float, float]:
@@ -70,10 +78,12 @@ def value_text(spec: FeatureSpec, value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _is_image(spec: FeatureSpec) -> bool:
+def is_image(spec: FeatureSpec) -> bool:
+    """Whether it looks like one: (height, width), with 1, 3 or 4 channels, or several as a clip."""
     gray = len(spec.shape) == 2
-    color = len(spec.shape) == 3 and spec.shape[2] in (1, 3)
-    large = all(size is None or size >= _LEAST_PIXELS for size in spec.shape[:2])
+    color = len(spec.shape) in (3, 4) and spec.shape[-1] in (1, 3, 4)
+    sides = spec.shape if gray else spec.shape[-3:-1]
+    large = all(size is None or size >= _LEAST_PIXELS for size in sides)
     return (gray or color) and large and spec.dtype != "string" and "complex" not in spec.dtype
 
 

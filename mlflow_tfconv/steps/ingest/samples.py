@@ -75,6 +75,8 @@ def _thumbnail(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         for index, value in np.ndenumerate(few):
             short[index] = value[:_MOST_TEXT_BYTES]
         return short
+    if array.ndim == 1:
+        return array[:_THUMBNAIL_PIXELS].copy()
     while array.ndim > 3 and array.shape[0]:
         array = array[array.shape[0] // 2]
     steps = (max(1, -(-size // _THUMBNAIL_PIXELS)) for size in array.shape[:2])

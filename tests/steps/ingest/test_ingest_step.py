@@ -52,8 +52,8 @@ def test_the_digits_recipe_becomes_1797_described_examples(ingest: Any, events: 
     assert result.card.title == "1,797 examples in 3 splits"
     picture = next(part for part in result.card.parts if isinstance(part, Picture))
     assert picture.path.read_bytes().startswith(b"\x89PNG")
-    balance = [part for part in result.card.parts if isinstance(part, Table)][-1]
-    assert len(balance.rows) == 10
+    tables = {part.caption: part for part in result.card.parts if isinstance(part, Table)}
+    assert len(tables["Examples of each class of 'digit'"].rows) == 10
     metrics = {event.name: event.value for event in events if isinstance(event, Metric)}
     assert metrics["examples/train"] == manifest.counts["train"]
     assert any(isinstance(event, DatasetUsed) for event in events)

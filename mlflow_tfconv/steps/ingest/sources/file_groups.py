@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from mlflow_tfconv.steps.ingest.source_file import SourceFile
 from mlflow_tfconv.steps.ingest.sources.source import Piece
+
+#: About what a file gives in the shards, in bytes.
+Gives = Callable[[SourceFile], int]
 
 MOST_BYTES = 32_000_000
 MOST_FILES = 1024
@@ -38,14 +41,19 @@ def file_groups(files: Sequence[SourceFile]) -> Iterator[list[SourceFile]]:
         yield group
 
 
-def piece_of(group: Sequence[SourceFile], number: int, arguments: dict[str, Any]) -> Piece:
+def piece_of(
+    group: Sequence[SourceFile],
+    number: int,
+    arguments: dict[str, Any],
+    gives: Gives = lambda file: file.size_bytes or 0,
+) -> Piece:
     """A piece of some files: the first of them, and how many follow, name it."""
     more = f" and {len(group) - 1:,} more" if len(group) > 1 else ""
     return Piece(
         name=f"{number}: {group[0].shown}{more}",
         arguments=arguments,
         identity={"files": identity_of_files(group)},
-        size_bytes=sum(file.size_bytes or 0 for file in group),
+        size_bytes=sum(map(gives, group)),
     )
 
 

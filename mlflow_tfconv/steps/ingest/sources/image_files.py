@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +19,10 @@ IMAGE = "image"
 
 _FIRST_LOOKED_AT = 20
 _READ_AHEAD = 8
+_GROWTH = {
+    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".jp2"), 10),
+    **dict.fromkeys((".png", ".gif"), 3),
+}
 
 
 def common_channels(files: Sequence[SourceFile], options: ImageOptions) -> int:
@@ -62,6 +67,19 @@ def image_of(file: SourceFile, data: bytes, options: ImageOptions, channels: int
             fix=f"Set `ingest.image.channels: {max(channels, 3)}`: all images get that many.",
         )
     return found
+
+
+def decoded_bytes(file: SourceFile, options: ImageOptions, channels: int) -> int:
+    """About what an image takes in the shards; photographs are compressed about tenfold."""
+    if options.size is not None:
+        return options.size[0] * options.size[1] * channels
+    stored = file.size_bytes or 0
+    return stored if options.store == "encoded" else stored * _GROWTH.get(file.suffix, 1)
+
+
+def group_of(data: bytes) -> str:
+    """What decides an image's split: its file, so that options that change its pixels don't."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 def content(file: SourceFile) -> bytes:

@@ -17,6 +17,8 @@ from mlflow_tfconv.steps.ingest.sources.image_files import (
     IMAGE,
     common_channels,
     contents,
+    decoded_bytes,
+    group_of,
     image_features,
     image_of,
 )
@@ -78,7 +80,7 @@ class ImageFolderSource:
             class_names={label: layout.classes} if layout.classes else {},
             with_path=config.key == _PATH,
             storage_options=config.storage_options,
-            found=placed_pieces(layout),
+            found=placed_pieces(layout, lambda file: decoded_bytes(file, config.image, channels)),
         )
 
     @property
@@ -110,7 +112,8 @@ class ImageFolderSource:
             example[self.labels[0]] = placed.index
         if self.with_path:
             example[_PATH] = file.name
-        return Found(file.shown, example, split, original_shapes={IMAGE: image.original_shape})
+        shapes = {IMAGE: image.original_shape}
+        return Found(file.shown, example, split, group_of(data), shapes)
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the pieces, which may be many."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from mlflow_tfconv.steps.ingest.sources.image_files import (
     IMAGE,
     common_channels,
     contents,
+    decoded_bytes,
+    group_of,
     image_features,
     image_of,
 )
@@ -77,7 +80,8 @@ class ImageListSource:
 
     def pieces(self) -> tuple[Piece, ...]:
         """Groups of rows."""
-        return tuple(self.files.pieces())
+        gives = partial(decoded_bytes, options=self.options, channels=self.channels)
+        return tuple(self.files.pieces(gives))
 
     def examples(self, piece: Piece) -> Iterator[Found]:
         """The image of each row with the row's other columns."""
@@ -97,7 +101,8 @@ class ImageListSource:
         except DataError as e:
             return Found(row.where, e, row.split)
         example: dict[str, Any] = {IMAGE: image.value, **row.values}
-        return Found(row.where, example, row.split, original_shapes={IMAGE: image.original_shape})
+        shapes = {IMAGE: image.original_shape}
+        return Found(row.where, example, row.split, group_of(data), shapes)
 
 
 def _first_channels(files: FileList, options: ImageOptions) -> int:

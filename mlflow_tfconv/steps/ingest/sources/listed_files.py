@@ -17,7 +17,7 @@ from mlflow_tfconv.steps.ingest.config import IngestConfig
 from mlflow_tfconv.steps.ingest.locations import SourceFile, source_files
 from mlflow_tfconv.steps.ingest.sources.csv_sample import header_of
 from mlflow_tfconv.steps.ingest.sources.csv_source import SUFFIXES, CsvSource
-from mlflow_tfconv.steps.ingest.sources.file_groups import MOST_BYTES, MOST_FILES
+from mlflow_tfconv.steps.ingest.sources.file_groups import MOST_BYTES, MOST_FILES, Gives
 from mlflow_tfconv.steps.ingest.sources.image_options import ImageOptions
 from mlflow_tfconv.steps.ingest.sources.source import Piece
 from mlflow_tfconv.steps.ingest.sources.video_options import VideoOptions
@@ -120,10 +120,10 @@ class FileList:
         left_out = {self.split, None if self.keep_path else self.column}
         return {name: spec for name, spec in self.table.features.items() if name not in left_out}
 
-    def pieces(self) -> Iterator[Piece]:
+    def pieces(self, gives: Gives) -> Iterator[Piece]:
         """Rows whose files are about 32 MB together, 1024 at most."""
         for outer in self.table.pieces():
-            for start, stop, size_bytes, digest in self._groups(outer):
+            for start, stop, size_bytes, digest in self._groups(outer, gives):
                 yield Piece(
                     name=f"{outer.name}, rows {start + 1:,} to {stop:,}",
                     arguments={"rows": dict(outer.arguments), "start": start, "stop": stop},
@@ -169,33 +169,35 @@ class FileList:
             storage_options=self.storage_options,
         )
 
-    def _groups(self, outer: Piece) -> Iterator[tuple[int, int, int, str]]:
-        """Start, stop, bytes and digest of rows that belong to one piece."""
-        start = stop = size_bytes = 0
+    def _groups(self, outer: Piece, gives: Gives) -> Iterator[tuple[int, int, int, str]]:
+        """Start, stop, bytes given and digest of rows that belong to one piece."""
+        start = stop = size_bytes = given = 0
         digest = hashlib.blake2b(digest_size=16)
         whole = Piece(name="", arguments={"rows": dict(outer.arguments), "start": 0, "stop": None})
         for row in self.rows(whole):
-            more, identity = _looked_at(row.file)
+            file = None if row.file is None else _looked_at(row.file)
+            more = (file and file.size_bytes) or 0
             if stop > start and (stop - start == MOST_FILES or size_bytes + more > MOST_BYTES):
-                yield start, stop, size_bytes, digest.hexdigest()
-                start, size_bytes, digest = stop, 0, hashlib.blake2b(digest_size=16)
+                yield start, stop, given, digest.hexdigest()
+                start, size_bytes, given = stop, 0, 0
+                digest = hashlib.blake2b(digest_size=16)
             stop, size_bytes = stop + 1, size_bytes + more
-            digest.update(json.dumps([row.file and row.file.name, identity]).encode())
+            given += gives(file) if file else 0
+            digest.update(json.dumps(file and [file.name, dict(file.identity)]).encode())
         if stop > start:
-            yield start, stop, size_bytes, digest.hexdigest()
+            yield start, stop, given, digest.hexdigest()
 
 
-def _looked_at(file: SourceFile | None) -> tuple[int, list[int]]:
-    """Size and identity of a file on this machine; a server is not asked for each of many."""
-    if file is None:
-        return 0, []
+def _looked_at(file: SourceFile) -> SourceFile:
+    """The file with size and identity; a server is not asked for each of many."""
     if file.remote:
-        return MOST_BYTES // MOST_FILES, []
+        return dataclasses.replace(file, size_bytes=MOST_BYTES // MOST_FILES)
     try:
         found = Path(file.url_or_path).stat()
     except OSError:
-        return 0, []
-    return found.st_size, [found.st_size, found.st_mtime_ns]
+        return file
+    identity = {"size": found.st_size, "mtime_ns": found.st_mtime_ns}
+    return dataclasses.replace(file, size_bytes=found.st_size, identity=identity)
 
 
 def _columns(config: IngestConfig, root: Path) -> tuple[str, ...]:

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlflow_tfconv.steps.ingest.source_file import SourceFile
-from mlflow_tfconv.steps.ingest.sources.file_groups import file_groups, in_mixed_order, piece_of
+from mlflow_tfconv.steps.ingest.sources.file_groups import (
+    Gives,
+    file_groups,
+    in_mixed_order,
+    piece_of,
+)
 from mlflow_tfconv.steps.ingest.sources.folder_layout import FolderLayout
 from mlflow_tfconv.steps.ingest.sources.source import Piece
 
@@ -27,7 +32,7 @@ class IndexedFile:
     split: str | None
 
 
-def placed_pieces(layout: FolderLayout) -> tuple[Piece, ...]:
+def placed_pieces(layout: FolderLayout, gives: Gives) -> tuple[Piece, ...]:
     """Groups of files, mixed over the classes; each has all that is needed to read it."""
     place = {placed.file.url_or_path: placed for placed in layout.placed}
     index = {name: number for number, name in enumerate(layout.classes)}
@@ -39,7 +44,7 @@ def placed_pieces(layout: FolderLayout) -> tuple[Piece, ...]:
             placed = place[file.url_or_path]
             class_index = None if placed.class_name is None else index[placed.class_name]
             rows.append([file.name, file.shown, file.url_or_path, class_index, placed.split])
-        pieces.append(piece_of(group, number, {"files": rows}))
+        pieces.append(piece_of(group, number, {"files": rows}, gives))
     return tuple(pieces)
 
 

@@ -26,6 +26,7 @@ from mlflow_tfconv.steps.ingest.sources.source import Piece
 from mlflow_tfconv.steps.ingest.sources.video_frames import SUFFIXES, check_library
 from mlflow_tfconv.steps.ingest.sources.video_options import VideoOptions
 
+_GROWTH = 20  # videos are compressed more than that, but not all of a frame is kept
 _LABEL, _PATH = "label", "path"
 
 
@@ -118,7 +119,7 @@ class VideosOfFolders:
             class_names={label: layout.classes} if layout.classes else {},
             with_path=config.key == _PATH,
             storage_options=config.storage_options,
-            found=placed_pieces(layout),
+            found=placed_pieces(layout, _gives),
         )
 
     @property
@@ -181,7 +182,7 @@ class VideosOfList:
 
     def pieces(self) -> tuple[Piece, ...]:
         """Groups of rows."""
-        return tuple(self.files.pieces())
+        return tuple(self.files.pieces(_gives))
 
     def videos(self, piece: Piece) -> Iterator[Video | tuple[str, DataError]]:
         """Those of a piece."""
@@ -205,6 +206,10 @@ class VideosOfList:
                 fix="Correct the row, or leave such rows out: `on_error: skip`.",
             )
         return Video(row.where, file, values, row.split, Part(start, end))
+
+
+def _gives(file: SourceFile) -> int:
+    return _GROWTH * (file.size_bytes or 0)
 
 
 def _place(value: Any) -> float | None:
