@@ -27,7 +27,8 @@ def inferred_features(sample: RecordSample, config: IngestConfig) -> dict[str, F
         ConfigError: `ingest.tfrecord.defaults` names no feature.
         DataError: A feature that the recipe names is in no record, or is something else there.
     """
-    found = {name: _spec(name, seen, sample, config) for name, seen in sample.features.items()}
+    seen = sorted(sample.features.items())
+    found = {name: _spec(name, one, sample, config) for name, one in seen}
     _check_names(found, config)
     given = config.features
     if not given:

@@ -27,7 +27,7 @@ class TfrecordSource:
 
     Attributes:
         files: The files, in order.
-        features: What their records hold.
+        stored: What their records hold.
         class_names: Label to its classes, where they were given.
         keep_records: Whether records are written as they are; otherwise their values are.
         in_place: Whether the files stay where they are.
@@ -35,7 +35,7 @@ class TfrecordSource:
     """
 
     files: tuple[RecordFile, ...]
-    features: Mapping[str, FeatureSpec]
+    stored: Mapping[str, FeatureSpec]
     class_names: Mapping[str, tuple[str, ...]]
     keep_records: bool = True
     in_place: bool = False
@@ -57,14 +57,18 @@ class TfrecordSource:
         features = inferred_features(sample, config)
         tell_features(features, sample, given=bool(config.features), emit=emit)
         _tell_empty(files, emit)
-        block = config.layout == "block"
         return cls(
             files=files,
-            features=_as_rows(features) if block else features,
+            stored=features,
             class_names={n: s.class_names for n, s in features.items() if s.class_names},
-            keep_records=not block,
+            keep_records=config.layout != "block",
             in_place=_stays(files, config, emit),
         )
+
+    @property
+    def features(self) -> Mapping[str, FeatureSpec]:
+        """What the shards will hold."""
+        return self.stored if self.keep_records else _as_rows(self.stored)
 
     def pieces(self) -> tuple[Piece, ...]:
         """The files in their order."""
@@ -85,7 +89,7 @@ class TfrecordSource:
             DataError: The file can't be read.
         """
         file = self.files[piece.arguments["file"]]
-        reader = RecordReader(self.features)
+        reader = RecordReader(self.stored)
         with closing(file.file.open()) as opened:
             digested = None if self.notes is None else DigestedFile(opened)
             for number, record in enumerate(file.frames(digested or opened)):
