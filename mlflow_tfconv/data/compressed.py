@@ -40,6 +40,7 @@ class Decompressed:
         self._rest = b""  # compressed bytes that were read and not used
         self._read_bytes = 0
         self._begun = False  # whether the present stream has had any bytes
+        self._damage: DataError | None = None
 
     def read(self, size: int, /) -> bytes:
         """At most `size` bytes; none only at the end.
@@ -47,7 +48,7 @@ class Decompressed:
         Raises:
             DataError: The compressed bytes are damaged or cut.
         """
-        while True:
+        while self._damage is None:
             if not self._rest and not self._fill():
                 return b""
             if not self._begun and not self._begin():
@@ -55,6 +56,7 @@ class Decompressed:
             data = self._decompress(size)
             if data:
                 return data
+        raise self._damage
 
     def _fill(self) -> bool:
         self._rest = self._file.read(_READ_BYTES)
@@ -71,14 +73,27 @@ class Decompressed:
         return self._begun
 
     def _decompress(self, size: int) -> bytes:
+        before = self._stream.copy()
         try:
             data = self._stream.decompress(self._rest, size)
         except zlib.error as e:
             place = self._read_bytes - len(self._rest)
-            raise DataError(f"the compressed data are damaged near byte {place}: {e}") from e
+            self._damage = DataError(f"the compressed data are damaged behind byte {place}: {e}")
+            return _until_damage(before, self._rest)
         self._rest = self._stream.unconsumed_tail
         if self._stream.eof:
             self._rest = self._stream.unused_data
             self._stream = zlib.decompressobj(_EITHER_HEADER)
             self._begun = False
         return data
+
+
+def _until_damage(stream: zlib._Decompress, data: bytes) -> bytes:
+    """What can be had of data that are damaged somewhere, byte by byte."""
+    found = bytearray()
+    try:
+        for at in range(len(data)):
+            found += stream.decompress(data[at : at + 1])
+    except zlib.error:
+        pass  # all before it is good
+    return bytes(found)

@@ -100,12 +100,14 @@ class RecordSample:
         files: Of how many files.
         whole: Whether these are all that there are.
         features: Feature to what it was; feature lists come last.
+        problem: The first record that was left out, because it can't be read; None without.
     """
 
     records: int = 0
     files: int = 0
     whole: bool = True
     features: dict[str, FeatureSeen] = field(default_factory=dict)
+    problem: DataError | None = None
 
     def add(self, record: bytes, where: str) -> None:
         """Takes a record.
@@ -162,9 +164,10 @@ def sample_of(files: Sequence[RecordFile], options: TfrecordOptions, *, skip: bo
                 if isinstance(record, DataError):
                     raise record
                 sample.add(record, where_of(file, number))
-            except DataError:
+            except DataError as error:
                 if not skip:
                     raise
+                sample.problem = sample.problem or error
     return sample
 
 

@@ -169,8 +169,10 @@ def _tell_empty(files: tuple[RecordFile, ...], emit: Emit) -> None:
 
 def _no_records(files: tuple[RecordFile, ...], sample: RecordSample) -> DataError:
     names = ", ".join(found.file.shown for found in files[:5])
+    problem = "" if sample.problem is None else f"; {sample.problem.what}"
     return DataError(
         "The TFRecord files hold no records that can be used.",
-        received=f"{sample.records:,} records with features in {len(files):,} files: {names}",
+        received=f"{sample.records:,} records with features in {len(files):,} files: "
+        f"{names}{problem}",
         fix="Check ingest.location.",
     )

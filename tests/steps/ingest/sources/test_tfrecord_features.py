@@ -182,7 +182,7 @@ def test_a_feature_of_two_kinds_is_told(ingest: Any, tmp_path: Path) -> None:
 
 def test_tensors_of_different_ranks_are_told(ingest: Any, tmp_path: Path) -> None:
     records = [example({"x": [tensor(np.zeros(shape))]}) for shape in ((2,), (2, 2))]
-    with pytest.raises(DataError, match="record 1 .*serialized tensor can't be read"):
+    with pytest.raises(DataError, match=r"record 1 .*serialized tensor can't be read"):
         described(ingest, tmp_path, records)
 
 
