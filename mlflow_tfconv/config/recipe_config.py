@@ -10,6 +10,7 @@ from typing import Any, Literal
 from mlflow_tfconv.config.metric_names import check_gate, checked_metrics
 from mlflow_tfconv.config.preflight import check_user_code, user_step_class
 from mlflow_tfconv.config.template import RecipeText, dotted, read_recipe_text, suggestion
+from mlflow_tfconv.config.trial_values import check_trial_values
 from mlflow_tfconv.config.validation import validate
 from mlflow_tfconv.device import Device, DeviceOptions
 from mlflow_tfconv.engine.plan import Plan
@@ -146,6 +147,8 @@ def read_recipe(root: Path, profile: str) -> ResolvedRecipe:
     steps = tuple(
         _step(name, config, own.get(name), text, root) for name in ROOMS if name in sections
     )
+    if config.steps.train is not None and config.steps.train.trials is not None:
+        check_trial_values(config.steps.train.trials, sections["train"], text.place)
     check_user_code(root, steps, config.metrics)
     config = checked_metrics(config, text.place, primary_is_given="primary_metric" in data)
     _check_start(steps)
