@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from mlflow_tfconv.artifacts import Dataset, TensorSpec
+from mlflow_tfconv.data.damage import telling_damage
 from mlflow_tfconv.data.manifest import Manifest, check_split, open_manifest
 from mlflow_tfconv.data.parsing import as_written, batch_parser
 from mlflow_tfconv.data.record_stream import ordered_records
@@ -47,7 +48,8 @@ def feature_batches(
 
     Raises:
         ConfigError: An input has no feature, or one whose shape or type does not fit.
-        DataError: The manifest, the split or a shard is missing, empty or has changed.
+        DataError: The manifest, the split or a shard is missing, empty or has changed; a record is
+            damaged.
     """
     for batch, _ in labelled_batches(
         dataset,
@@ -84,10 +86,11 @@ def labelled_batches(
     records = _sample(manifest, split, limit, seed).batch(batch_size)
     parse = as_written(batch_parser(manifest.schema))
     parsed = records.map(parse, num_parallel_calls=tf.data.AUTOTUNE)
-    for batch in parsed.prefetch(tf.data.AUTOTUNE).as_numpy_iterator():
-        fed = {name: _cast(batch[feature], dtypes[name]) for name, feature in sources.items()}
-        labels = {name: batch[name] for name in manifest.schema.label}
-        yield fed, next(iter(labels.values())) if len(labels) == 1 else labels
+    with telling_damage(manifest, split):
+        for batch in parsed.prefetch(tf.data.AUTOTUNE).as_numpy_iterator():
+            fed = {name: _cast(batch[feature], dtypes[name]) for name, feature in sources.items()}
+            labels = {name: batch[name] for name in manifest.schema.label}
+            yield fed, next(iter(labels.values())) if len(labels) == 1 else labels
 
 
 def input_features(

@@ -83,7 +83,7 @@ def dtype_name(array: np.ndarray[Any, Any]) -> str:
 
 @cache
 def _name(dtype: np.dtype[Any]) -> str:
-    """numpy puts the name together anew each time, which takes longer than all the rest here."""
+    """Kept, as numpy puts it together anew each time, which takes longer than all the rest here."""
     return dtype.name
 
 

@@ -13,6 +13,7 @@ import keras
 import tensorflow as tf
 
 from mlflow_tfconv.artifacts import Dataset
+from mlflow_tfconv.data.manifest import Manifest, open_manifest
 from mlflow_tfconv.data.reading import read_dataset
 from mlflow_tfconv.data.user_code import load_user_module, user_function
 from mlflow_tfconv.errors import CompressionError, ConversionError
@@ -28,22 +29,27 @@ class TrainingStream:
     Attributes:
         batches: Of (features, label), in a new order each epoch.
         steps: Batches in an epoch.
+        manifest: Of the dataset.
     """
 
     batches: tf.data.Dataset
     steps: int
+    manifest: Manifest
 
 
 def training_stream(
     dataset: Dataset, batch_size: int, seed: int, recipe_root: Path | None
 ) -> TrainingStream:
     """The train split, augmented by `augment_fn` of the recipe's steps/train.py if it has one."""
-    batches = read_dataset(dataset, "train", batch_size, shuffle=True, seed=seed)
+    manifest = open_manifest(dataset)
+    batches = read_dataset(manifest, "train", batch_size, shuffle=True, seed=seed)
     steps = int(batches.cardinality())
     augment = recipe_root and user_function(recipe_root, _USER_FILE, "augment_fn", required=False)
     if augment:
         batches = batches.map(_with_label(augment), num_parallel_calls=tf.data.AUTOTUNE)
-    return TrainingStream(batches=batches.prefetch(tf.data.AUTOTUNE), steps=steps)
+    return TrainingStream(
+        batches=batches.prefetch(tf.data.AUTOTUNE), steps=steps, manifest=manifest
+    )
 
 
 def _with_label(augment: Callable[..., Any]) -> Callable[..., Any]:

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from mlflow_tfconv.data.damage import telling_damage
 from mlflow_tfconv.errors import CompressionError
 from mlflow_tfconv.steps.compress.config import PruneConfig
 from mlflow_tfconv.steps.compress.fine_tuning import TrainingStream, load_for_training
@@ -92,19 +93,21 @@ def prune_magnitude(
     Raises:
         CompressionError: The model can't be loaded or trained, nothing can be pruned, a pattern
             matches no layer, or the loss stopped being a number.
+        DataError: A record is damaged.
     """
     keras.utils.set_random_seed(seed)
     model = load_for_training(source, config.learning_rate, recipe_root)
     variables = _chosen_variables(model, config)
     total = stream.steps * config.epochs
     masks = _Masks(variables, _schedule(config, total), config.sparsity)
-    history = model.fit(
-        stream.batches,
-        epochs=config.epochs,
-        verbose=0,
-        shuffle=False,  # the stream is shuffled
-        callbacks=[masks, _Reporter(report, total), keras.callbacks.TerminateOnNaN()],
-    ).history
+    with telling_damage(stream.manifest, "train"):
+        history = model.fit(
+            stream.batches,
+            epochs=config.epochs,
+            verbose=0,
+            shuffle=False,  # the stream is shuffled
+            callbacks=[masks, _Reporter(report, total), keras.callbacks.TerminateOnNaN()],
+        ).history
     _require_finite(model, history, config)
     model.save(output)
     return Pruned(

@@ -15,6 +15,8 @@ import keras
 import tensorflow as tf
 
 from mlflow_tfconv.artifacts import Dataset
+from mlflow_tfconv.data.damage import telling_damage
+from mlflow_tfconv.data.manifest import open_manifest
 from mlflow_tfconv.device import apply_to_tensorflow, tensorflow_in_force
 from mlflow_tfconv.engine.events import ArtifactFile, Message, Param, ignore
 from mlflow_tfconv.engine.step import StepContext
@@ -65,11 +67,14 @@ def fit(
 
     Raises:
         ConfigError: `steps/train.py` or the config can't be used.
-        DataError: There is nothing to train on, or the model does not fit the data.
+        DataError: There is nothing to train on, a record is damaged, or the model does not fit the
+            data.
         StepError: The loss is no longer a number, or TensorFlow fails.
         OutOfMemoryError: Training needs more memory than there is.
     """
-    with _on_device(context), enough_memory(config.batch_size, context.device), told_in_a_line():
+    memory = enough_memory(config.batch_size, context.device)
+    damage = telling_damage(open_manifest(source))
+    with _on_device(context), memory, told_in_a_line(), damage:
         warning = seed_everything(config, own_process=context.own_process)
         if warning is not None:
             context.emit(Message(text=warning, level="warning"))
