@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import google_crc32c
+
 from mlflow_tfconv.arguments import path_of
 from mlflow_tfconv.artifacts import Dataset
 from mlflow_tfconv.data.schema import Schema
@@ -16,6 +18,7 @@ from mlflow_tfconv.errors import DataError
 
 FILE_NAME = "manifest.json"
 _FORMAT = 2
+_READ_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +33,8 @@ class Shard:
         content: Sum of the sha256 of its examples modulo 2**256, in hex: the same in any order.
         crc32c: CRC32C (Castagnoli) of the file, 8 hex digits: quick to check.
         compression: "gzip", or "" for a plain file.
+        mtime_ns: Of a file that was there before: when it had last changed. Where that differs, its
+            content is compared before TensorFlow gets it, which crashes on some damages.
     """
 
     path: str
@@ -39,6 +44,7 @@ class Shard:
     content: str
     crc32c: str = ""
     compression: Literal["", "gzip"] = ""
+    mtime_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,12 +186,7 @@ def verify_split(manifest: Manifest, split: str) -> None:
     for path, shard in zip(manifest.shard_paths(split), manifest.splits[split], strict=True):
         found = file_sha256(path)
         if found != shard.sha256:
-            raise DataError(
-                f"The shard {path} has changed since it was ingested.",
-                received=f"sha256 {found}",
-                expected=f"sha256 {shard.sha256}",
-                fix="Run the step `ingest` again.",
-            )
+            raise _changed(path, f"sha256 {found}", f"sha256 {shard.sha256}")
 
 
 def file_sha256(path: Path) -> str:
@@ -194,9 +195,17 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _file_crc32c(path: Path) -> str:
+    checksum = google_crc32c.Checksum()
+    with path.open("rb") as file:
+        while data := file.read(_READ_BYTES):
+            checksum.update(data)
+    return str(checksum.hexdigest().decode())
+
+
 def _check_shard(path: Path, shard: Shard) -> None:
     try:
-        size_bytes = path.stat().st_size
+        found = path.stat()
     except FileNotFoundError as e:
         raise DataError(
             "A shard of the dataset is missing.",
@@ -204,13 +213,22 @@ def _check_shard(path: Path, shard: Shard) -> None:
             expected=f"{shard.count} examples in {shard.size_bytes} bytes",
             fix="Run the step `ingest` again, or bring the file back.",
         ) from e
-    if size_bytes != shard.size_bytes:
-        raise DataError(
-            f"The shard {path} has changed since it was ingested.",
-            received=f"{size_bytes} bytes",
-            expected=f"{shard.size_bytes} bytes",
-            fix="Run the step `ingest` again.",
-        )
+    if found.st_size != shard.size_bytes:
+        raise _changed(path, f"{found.st_size} bytes", f"{shard.size_bytes} bytes")
+    if shard.mtime_ns is None or shard.mtime_ns == found.st_mtime_ns:
+        return
+    crc32c = _file_crc32c(path)
+    if crc32c != shard.crc32c:
+        raise _changed(path, f"crc32c {crc32c}", f"crc32c {shard.crc32c}")
+
+
+def _changed(path: Path, received: str, expected: str) -> DataError:
+    return DataError(
+        f"The shard {path} has changed since it was ingested.",
+        received=received,
+        expected=expected,
+        fix="Run the step `ingest` again.",
+    )
 
 
 def _manifest_from_json(data: Mapping[str, Any], folder: Path) -> Manifest:
