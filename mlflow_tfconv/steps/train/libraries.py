@@ -43,29 +43,38 @@ def is_optimizer(thing: Any) -> bool:
 
 
 def variables_of_optimizer(optimizer: Any) -> list[Any]:
-    """Its variables, those that scale the loss included."""
+    """All that it changes while it trains: moments, the learning rate, what scales the loss."""
     found = optimizer.variables
-    scale = getattr(optimizer, "_loss_scale", None)  # of tf_keras, which leaves it out
-    own = [v for v in vars(scale).values() if isinstance(v, tf.Variable)] if scale else []
-    return [*(found() if callable(found) else found), *own]
+    known = found() if callable(found) else found
+    if isinstance(optimizer, keras.optimizers.Optimizer):
+        return list(known)
+    # tf_keras leaves some out of its own list.
+    holders = (optimizer, getattr(optimizer, "inner_optimizer", None))
+    parts = (*holders, *(getattr(one, "_loss_scale", None) for one in holders))
+    values = [value for part in parts if part is not None for value in vars(part).values()]
+    values += [v for one in values if isinstance(one, dict) for v in one.values()]
+    return [*known, *(value for value in values if isinstance(value, tf.Variable))]
 
 
 def is_built(optimizer: Any) -> bool:
     """Whether an optimizer has made the variables that it keeps for each weight."""
+    if isinstance(optimizer, keras.optimizers.Optimizer):
+        return bool(optimizer.built)
     inner = getattr(optimizer, "inner_optimizer", optimizer)
-    for name in ("built", "_built"):
-        if hasattr(inner, name):
-            return bool(getattr(inner, name))
-    return bool(variables_of_optimizer(optimizer))
+    if hasattr(inner, "build"):
+        return bool(getattr(inner, "_built", False))
+    return len(inner.variables()) > 1  # a legacy one: it counts its steps first
 
 
 def build(optimizer: Any, weights: list[Any]) -> None:
     """Makes the variables that an optimizer keeps for each weight."""
     if is_built(optimizer):
         return
+    if not isinstance(optimizer, keras.optimizers.Optimizer):
+        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     if hasattr(optimizer, "build"):
         optimizer.build(weights)
-    else:  # a legacy one of tf_keras
+    else:  # a legacy one
         optimizer._create_all_weights(weights)
 
 

@@ -71,7 +71,7 @@ def check_fit(
             return None
         check_classes(model, outputs, all_labels, schema.labels)
         model.compute_loss(x=features, y=label, y_pred=outputs)
-        names = tuple(model.compute_metrics(features, label, outputs))
+        names = tuple(model.compute_metrics(features, label, outputs, sample_weight=None))
     except DataError:
         raise
     except Exception as e:

@@ -37,6 +37,8 @@ def holders(model: Any) -> Iterator[tuple[str, Any]]:
     """What a model and its layers hold besides weights: optimizers, generators, variables."""
     for position, layer in enumerate(model._flatten_layers()):
         for name, value in vars(layer).items():
+            if name.startswith("_self_"):  # TensorFlow's own notes on the rest
+                continue
             for place, thing in _inside(value):
                 if _is_holder(thing):
                     yield f"{position}.{name}{place}", thing
