@@ -11,11 +11,12 @@ import tensorflow as tf
 from mlflow_tfconv.arguments import require_numbers
 from mlflow_tfconv.artifacts import Dataset
 from mlflow_tfconv.data.block_stream import Blocks
-from mlflow_tfconv.data.manifest import Manifest, check_split, open_manifest
+from mlflow_tfconv.data.manifest import Manifest, open_manifest
 from mlflow_tfconv.data.memory_budget import MemoryBudget, example_bytes
 from mlflow_tfconv.data.parsing import as_written, batch_parser
 from mlflow_tfconv.data.record_stream import Seed, Shuffling, ordered_records, shuffled_records
 from mlflow_tfconv.data.schema import Schema
+from mlflow_tfconv.data.unchanged import check_unchanged
 from mlflow_tfconv.errors import ConfigError
 
 
@@ -29,6 +30,7 @@ def read_dataset(
     repeat: bool = False,
     drop_remainder: bool = False,
     ragged: bool = False,
+    skip: int = 0,
 ) -> tf.data.Dataset:
     """A split as a stream of batches, the same for the same seed on every machine.
 
@@ -48,6 +50,7 @@ def read_dataset(
         drop_remainder: Whether to leave out a last batch that is not full.
         ragged: Whether features of varying shape become tf.RaggedTensor; otherwise they are padded
             with zeros to the largest of the batch.
+        skip: Batches to leave out at the begin of every pass, without parsing them.
 
     Returns:
         A tf.data.Dataset of (features, label): a tensor (batch, ...) where there is one, a dict
@@ -60,17 +63,19 @@ def read_dataset(
     """
     require_numbers(1, whole=True, batch_size=batch_size)
     found = open_manifest(manifest)
-    check_split(found, split)
+    check_unchanged(found, split)
     steps = _steps(found, split, batch_size, drop_remainder)
     shuffling = Shuffling(seed=seed, examples=None if shuffle is True else shuffle)
     order = shuffling if shuffle else None
     if found.schema.layout == "block":
-        dataset = _blocks(found, split, order).rebatch(batch_size, drop_remainder=drop_remainder)
+        batches = _blocks(found, split, order).rebatch(batch_size, drop_remainder=drop_remainder)
+        dataset = batches.skip(skip) if skip else batches
     else:
         records = _records(found, split, order).batch(batch_size, drop_remainder=drop_remainder)
-        dataset = records.map(_parser(found.schema, ragged), num_parallel_calls=tf.data.AUTOTUNE)
+        left = records.skip(skip) if skip else records
+        dataset = left.map(_parser(found.schema, ragged), num_parallel_calls=tf.data.AUTOTUNE)
     # A shard that ends early at a whole record is told from its count.
-    dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps - skip))
     if repeat:
         dataset = dataset.repeat()
     budget, batch_bytes = shuffling.budget, batch_size * example_bytes(found, split)

@@ -148,12 +148,13 @@ def test_a_shard_of_another_size_is_told(write_dataset: Any) -> None:
 def test_damage_that_tensorflow_met_is_found(write_dataset: Any) -> None:
     manifest = write_dataset(images(3))
     assert find_damage(manifest, "train") is None
+    dataset = read_dataset(manifest, "train", 1)
     path = manifest.shard_paths("train")[0]
     data = bytearray(path.read_bytes())
     data[-20] ^= 1
     path.write_bytes(data)
     with pytest.raises(tf.errors.DataLossError):
-        labels_of(read_dataset(manifest, "train", 1))
+        labels_of(dataset)
     assert "record 2 (from 0)" in str(find_damage(manifest, "train"))
 
 
