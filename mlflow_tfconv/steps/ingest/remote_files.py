@@ -33,6 +33,8 @@ def remote_files(
             return _at(system, path, url, suffixes, storage_options)
         fixed = path[: _first_magic(path)].rpartition("/")[0]
         infos = system.glob(path, detail=True)
+        if not infos:
+            system.info(fixed)  # the bucket or the folder may be missing, which a pattern hides
     found = {_relative(name, fixed): info for name, info in infos.items() if info["type"] == "file"}
     kept = [name for name in found if not is_marker(name)]
     files = {name: found[name] for name in wanted(kept, suffixes)}

@@ -97,15 +97,13 @@ class CsvRows:
             stream.push_back(first)
             reader = self._reader(stream, invalid, as_text, block)
             number = 0
-            batch = _next(reader)
-            while batch is not None:
-                following = _next(reader)
-                unclosed = following is None and self._ends_in_a_quote(batch, stream)
+            for batch, last in _batches(reader):
+                unclosed = last and self._ends_in_a_quote(batch, stream)
                 for part in _parts(batch, number, invalid):
                     number = part.first + part.count
                     if number > self._place.records:
-                        yield self._rows(part, stream.saw_quote, as_text, unclosed)
-                batch = following
+                        new = part.after(self._place.records)
+                        yield self._rows(new, stream.saw_quote, as_text, unclosed)
             for row in invalid:
                 if row.number > self._place.records:
                     yield self._rows(_Part(first=row.number - 1, invalid=row), True, as_text, False)
@@ -243,6 +241,13 @@ class _Part:
     def count(self) -> int:
         return 1 if self.invalid is not None else int(self.batch.num_rows)
 
+    def after(self, records: int) -> _Part:
+        """The part of it that so many records of the file do not include."""
+        known = records - self.first
+        if known <= 0:
+            return self
+        return _Part(first=records, batch=self.batch.slice(known), last=self.last)
+
     def breaks(self) -> Any:
         """Line breaks within the values of each row; None when there are none."""
         if self.invalid is not None:
@@ -256,6 +261,21 @@ class _Part:
                     array = counts.to_numpy(zero_copy_only=False)
                     total = array if total is None else total + array
         return total
+
+
+def _batches(reader: Any) -> Iterator[tuple[Any, bool]]:
+    """Each batch, and whether it is the last; what can be read comes before an error."""
+    batch = _next(reader)
+    while batch is not None:
+        following, error = None, None
+        try:
+            following = _next(reader)
+        except pa.ArrowInvalid as e:
+            error = e
+        yield batch, following is None and error is None
+        if error is not None:
+            raise error
+        batch = following
 
 
 def _next(reader: Any) -> Any:

@@ -104,7 +104,7 @@ def _first_headers(
     """Files that are not empty, some of many, spread evenly."""
     step = max(1, (len(files) - 1) // (_MOST_FILES - 1)) if len(files) > _MOST_FILES else 1
     places = range(len(files))
-    for place in dict.fromkeys((*places[::step], places[-1], *places)):
+    for place in dict.fromkeys((0, places[-1], *places[::step], *places)):
         header = header_of(files[place], options)
         if header is not None:
             yield files[place], header

@@ -44,11 +44,12 @@ def line_spans(stream: TextStream, lines: int = 0, size: int = SPAN_BYTES) -> tu
     while chunk := stream.read(_CHUNK_BYTES):
         if stream.saw_quote or (b"\r" in chunk and b"\n" not in chunk):
             return ()
-        if at + len(chunk) >= starts[-1].start + size:
-            found = chunk.find(b"\n", max(0, starts[-1].start + size - at))
-            if found >= 0:
-                before = lines + chunk.count(b"\n", 0, found + 1)
-                starts.append(Span(start=at + found + 1, lines=before, rows=before - first_lines))
+        while (wanted := starts[-1].start + size) < at + len(chunk):
+            end = chunk.find(b"\n", max(0, wanted - at)) + 1
+            if not end:
+                break
+            before = lines + chunk.count(b"\n", 0, end)
+            starts.append(Span(start=at + end, lines=before, rows=before - first_lines))
         lines += chunk.count(b"\n")
         at += len(chunk)
     if starts[-1].start >= at:

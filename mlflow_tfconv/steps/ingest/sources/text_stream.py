@@ -74,7 +74,7 @@ class TextStream:
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """About as many bytes, none at the end.
+        """At most so many bytes, none at the end; a negative size is as much as comes easily.
 
         Raises:
             DataError: The file is damaged, gone, or of another encoding.
@@ -85,9 +85,11 @@ class TextStream:
             data = self._decoded(raw)
             if not raw:
                 break
+            if self._begin:
+                self._begin, data = False, data.removeprefix(codecs.BOM_UTF8)
+        if 0 <= size < len(data):  # text becomes longer as UTF-8
+            data, self._pushed = data[:size], data[size:]
         self.position += len(data)
-        if self._begin:
-            self._begin, data = False, data.removeprefix(codecs.BOM_UTF8)
         self._look(data)
         return data
 
@@ -159,7 +161,11 @@ def _opened(file: SourceFile, encoding: str) -> tuple[Any, Any]:
     with reading(file):
         first = raw.read(_FIRST_BYTES)
         raw.seek(0)
-    _check_first(file, first, encoding)
+        try:
+            _check_first(file, first, encoding)
+        except DataError:
+            raw.close()
+            raise
     kind = next((name for magic, name in _COMPRESSIONS.items() if first.startswith(magic)), None)
     if kind is None:
         return raw, raw
