@@ -43,6 +43,7 @@ def freeze(model: Any, patterns: Sequence[str]) -> Frozen:
     layers = {id(layer): layer for layer in below if layer.trainable}
     for layer in named:
         layer.trainable = False
+    _settle(model)
     if not model.trainable_weights:
         raise ConfigError(
             "Everything is frozen: there is nothing to train.",
@@ -53,10 +54,17 @@ def freeze(model: Any, patterns: Sequence[str]) -> Frozen:
     return Frozen(layers=tuple(layers.values()), text=_in_words(model, list(layers.values())))
 
 
-def unfreeze(frozen: Frozen) -> None:
-    """Lets the layers be trained again that were before."""
+def unfreeze(model: Any, frozen: Frozen) -> None:
+    """Lets the layers of the model be trained again that were before."""
     for layer in frozen.layers:
         layer.trainable = True
+    _settle(model)
+
+
+def _settle(model: Any) -> None:
+    """Makes it hold: tf_keras trains what was trainable when the model was compiled."""
+    if hasattr(model, "_compiled_trainable_state"):
+        model._compiled_trainable_state = model._get_trainable_state()
 
 
 def _in_words(model: Any, layers: list[Any]) -> str:

@@ -81,6 +81,8 @@ def check_arguments(model_fn: Callable[..., Any], params: Mapping[str, Any]) -> 
 
 def _advice(signature: inspect.Signature, params: Mapping[str, Any]) -> str:
     known = list(signature.parameters)[1:]
+    if "base" in params and "base" not in known:
+        return "Give model_fn the keyword `base`: it gets the model of `start_from`."
     for name in params:
         near = difflib.get_close_matches(name, known, n=1)
         if name not in known and near:

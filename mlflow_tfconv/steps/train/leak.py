@@ -13,8 +13,8 @@ _MOST = 60  # pairs are compared: a longer history is thinned out
 _PAIRS_THAT_GROW = 0.9
 _STILL = 0.7
 _NOISE = 4.0
-_LEAST_MB = 2.0
-_LEAST_PART, _PLAIN_PART = 0.002, 0.01
+_LEAST_MB = 6.0
+_LEAST_PART, _PLAIN_PART = 0.0075, 0.01
 
 Points = Sequence[tuple[int, float]]
 

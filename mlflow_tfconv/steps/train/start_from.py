@@ -47,7 +47,17 @@ def base_model(config: StartFromConfig, root: Path) -> KerasReading:
     """
     path = root / config.path
     _require_there(path, config.path)
-    return _reading(path, _options(config, root))
+    reading = _reading(path, _options(config, root))
+    if isinstance(config.inputs, tuple) or isinstance(config.outputs, tuple):
+        return replace(reading, model=_plain(reading.model))
+    return reading
+
+
+def _plain(model: Any) -> Any:
+    """The same with a single input and a single output as such, and not in a dict."""
+    taken = model.inputs[0] if len(model.inputs) == 1 else model.input
+    given = model.outputs[0] if len(model.outputs) == 1 else model.output
+    return keras.Model(taken, given, name=model.name)
 
 
 def _reading(path: Path, options: SourceOptions) -> KerasReading:
@@ -101,12 +111,12 @@ def _of_checkpoint(path: Path, options: SourceOptions) -> KerasReading:
 
 
 def _no_keras(path: Path, kind: str) -> ConversionError:
-    readable = (*_KERAS, "object_checkpoint", *_DARKNET)
     return ConversionError(
         f"Training can't start from this: {FORMATS[kind]} is a graph without layers, not a model "
         "of Keras.",
         received=str(path),
-        expected=" or ".join(FORMATS[name] for name in readable),
+        expected="a model of Keras of any age (.keras, HDF5), an architecture with its weights "
+        "(HDF5, a checkpoint of TensorFlow 2), or weights of darknet",
         fix=_ADVICE.get(kind, _GRAPH_ADVICE),
     )
 

@@ -161,7 +161,7 @@ def _known(what: str, name: str, module: Any) -> Any:
     except ValueError as error:
         names = sorted(n for n in vars(module) if not n.startswith("_") and n[0].islower())
         names += sorted(_snake(n) for n in vars(module) if n[0].isupper())
-        near = difflib.get_close_matches(name, names, n=3)
+        near = difflib.get_close_matches(name, list(dict.fromkeys(names)), n=3)
         raise ConfigError(
             f"Keras has no {what} of this name.",
             received=f"compile.{what}: {name}",

@@ -23,6 +23,6 @@ class Unfreeze(keras.callbacks.Callback):  # type: ignore[misc]  # keras carries
         # No attribute says whether it was done: another process would bring it back.
         if epoch < self._after or all(layer.trainable for layer in self._frozen.layers):
             return
-        unfreeze(self._frozen)
+        unfreeze(self.model, self._frozen)
         self.model.make_train_function(force=True)
         self._emit(Message(text=f"From epoch {epoch + 1} on the frozen layers are trained, too."))
