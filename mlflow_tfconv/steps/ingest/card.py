@@ -90,10 +90,11 @@ def _skipped(skipped: Skipped) -> Iterator[Table]:
         return
     shown = skipped.texts[:_MOST_SKIPPED_SHOWN]
     first = f", the first {len(shown)}" if len(shown) < skipped.count else ""
+    examples = "example" if skipped.count == 1 else "examples"
     yield Table(
         columns=("left out", "why"),
         rows=tuple((str(number), text) for number, text in enumerate(shown, start=1)),
-        caption=f"⚠ {skipped.count:,} examples that could not be used{first}",
+        caption=f"⚠ {skipped.count:,} {examples} that could not be used{first}",
     )
 
 

@@ -12,7 +12,7 @@ from mlflow_tfconv.engine.events import DatasetUsed, Message, Metric, Param
 from mlflow_tfconv.engine.step import Step, StepContext, StepResult
 from mlflow_tfconv.errors import ConfigError
 from mlflow_tfconv.steps.ingest.config import SOURCES, IngestConfig
-from mlflow_tfconv.steps.ingest.local_locations import local_locations
+from mlflow_tfconv.steps.ingest.local_locations import beside_lists, local_locations
 
 if TYPE_CHECKING:
     from mlflow_tfconv.data.manifest import Manifest
@@ -48,8 +48,11 @@ class IngestStep(Step[IngestConfig]):
         return (*_READERS.get(self.config.using, ()), "numpy", "protobuf")
 
     def inputs(self) -> tuple[Path, ...]:
-        """The locations that are local."""
-        return local_locations(self.config.locations)
+        """The locations that are local, and the folders of the files that lists name."""
+        found = self.config.locations
+        if self.config.using in ("image_list", "video"):
+            found += beside_lists(found, self.config.image.root)
+        return local_locations(found)
 
     def outside(self) -> Mapping[str, str]:
         """The locations that are not; a generator of the user's reads URLs as it likes."""
