@@ -16,6 +16,7 @@ from mlflow_tfconv.device.nvidia_driver import (
 from mlflow_tfconv.device.on_onnxruntime import (
     check_providers,
     onnxruntime_cuda,
+    onnxruntime_in_force,
     onnxruntime_providers,
     onnxruntime_session,
     onnxruntime_session_options,
@@ -35,6 +36,7 @@ __all__ = [
     "gpu_state",
     "nvml_handle",
     "onnxruntime_cuda",
+    "onnxruntime_in_force",
     "onnxruntime_providers",
     "onnxruntime_session",
     "onnxruntime_session_options",

@@ -110,6 +110,24 @@ def onnxruntime_session(
     return session
 
 
+def onnxruntime_in_force(session: Any) -> str:
+    """What a session says of its providers, threads and limits, in a sentence for the log."""
+    options, ort = session.get_session_options(), _onnxruntime()
+    told = [
+        f"{name} {count or 'as ONNX Runtime chooses'}"
+        for name, count in (
+            ("intra-op-threads", options.intra_op_num_threads),
+            ("inter-op-threads", options.inter_op_num_threads),
+        )
+    ]
+    cuda = session.get_provider_options().get("CUDAExecutionProvider", {})
+    limit = int(cuda.get("gpu_mem_limit", 0) or 0)
+    if 0 < limit < 2**63:  # without a limit it is the largest number there is
+        told.append(f"at most {limit / 1e6:,.0f} MB of GPU memory")
+    providers = ", ".join(session.get_providers())
+    return f"ONNX Runtime {ort.__version__} computes with {providers}: {'; '.join(told)}."
+
+
 def proved_onnxruntime(device: Device) -> None:
     """Opens the smallest session there is on `device`.
 

@@ -9,10 +9,13 @@ from mlflow_tfconv.device import (
     Device,
     DeviceOptions,
     check_providers,
+    onnxruntime_in_force,
     onnxruntime_providers,
+    onnxruntime_session,
     onnxruntime_session_options,
     proved_onnxruntime,
 )
+from mlflow_tfconv.device.on_onnxruntime import _IDENTITY
 from mlflow_tfconv.errors import ConfigError, DeviceError
 
 ALL_PROVIDERS = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
@@ -64,3 +67,10 @@ def test_the_smallest_session_opens_on_the_cpu() -> None:
 @pytest.mark.gpu
 def test_onnxruntime_opens_a_session_on_a_real_gpu() -> None:
     proved_onnxruntime(Device.parse("cuda:0"))
+
+
+def test_a_session_says_what_is_in_force() -> None:
+    device = Device(options=DeviceOptions(intra_op_threads=2))
+    session = onnxruntime_session(_IDENTITY, device)
+    text = onnxruntime_in_force(session)
+    assert "computes with CPUExecutionProvider: intra-op-threads 2; inter-op-threads as" in text

@@ -103,6 +103,8 @@ def compared(variants: Sequence[Variant], bench: Bench, judge: Judge, emit: Emit
         rows[name] = _row(variant, measurement, quality)
         _tell(rows[name], {**measurement.metrics, **quality}, variant, emit)
     emit(Progress(label="benchmark", done=len(variants), total=len(variants)))
+    for text in dict.fromkeys(m.details["surroundings"]["in_force"] for m in measurements.values()):
+        emit(Message(text=text))
     ordered = tuple(rows[variant.run_name] for variant in variants)
     if not measurements:
         raise _nothing_measured({v.run_name: failures[v.run_name] for v in variants})

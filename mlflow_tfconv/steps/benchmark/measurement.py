@@ -132,7 +132,7 @@ class Bench:
 
     def _ingredients(self, variant: Variant) -> dict[str, Any]:
         return {
-            "part": "benchmark/1",
+            "part": "benchmark/2",
             "model": variant.fingerprint or files_digest(variant.path),
             "format": variant.format,
             "session_options": dict(variant.session_options),

@@ -26,7 +26,13 @@ from typing import Any
 
 import numpy as np
 
-from mlflow_tfconv.device import Device, apply_to_tensorflow, proved_onnxruntime
+from mlflow_tfconv.device import (
+    Device,
+    apply_to_tensorflow,
+    onnxruntime_in_force,
+    proved_onnxruntime,
+    tensorflow_in_force,
+)
 from mlflow_tfconv.errors import TfconvError
 from mlflow_tfconv.runtimes.runtime import Runtime, open_runtime
 from mlflow_tfconv.steps.benchmark.examples import (
@@ -221,6 +227,9 @@ def _surroundings(job: Job, runtime: Runtime) -> dict[str, Any]:
         "versions": {name: getattr(m, "__version__", None) for name, m in modules.items()},
         "python": platform.python_version(),
         "providers": session.get_providers() if session is not None else [],
+        "in_force": onnxruntime_in_force(session)
+        if session is not None
+        else tensorflow_in_force(job.parsed_device()).text,
         "threads": _threads(),
         "intra_op_threads": job.device_options.get("intra_op_threads"),
         "inter_op_threads": job.device_options.get("inter_op_threads"),

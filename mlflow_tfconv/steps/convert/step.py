@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from mlflow_tfconv.artifacts import Checkpoint, ConvertedModel
 from mlflow_tfconv.device import Device
+from mlflow_tfconv.engine.events import Message
 from mlflow_tfconv.engine.guarded import Guard
 from mlflow_tfconv.engine.step import Step, StepContext, StepResult
 from mlflow_tfconv.errors import ConfigError
@@ -80,6 +81,8 @@ class ConvertStep(Step[ConvertConfig]):
         conversion = Conversion(request=request, caller=guard, emit=context.emit)
         converted, written = conversion.into(workdir)
         converted = _kept(converted, workdir, of_this_run=isinstance(source, Checkpoint))
+        if written.in_force:
+            context.emit(Message(text=written.in_force))
         emit_results(converted, written.parameters, config.written_opset, context.emit)
         return StepResult(output=converted, card=card_of(converted, written.parameters))
 

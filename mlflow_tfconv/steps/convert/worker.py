@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlflow_tfconv.artifacts import ParityReport
+from mlflow_tfconv.device import tensorflow_in_force
 from mlflow_tfconv.engine.guarded_child import Voice
 from mlflow_tfconv.errors import ConversionError
 from mlflow_tfconv.exporters.traced import Traced
@@ -61,6 +62,7 @@ def write_exports(request: Request, voice: Voice) -> dict[str, Any]:
         "outputs": traced.outputs,
         "source_format": traced.source_format,
         "parameters": traced.parameters,
+        "in_force": tensorflow_in_force(request.device).text,
         "choices": (*traced.choices, *(part.choices if part else ())),
         **of_samples(
             None if request.samples is None else request.samples.named,

@@ -22,6 +22,7 @@ class Written:
         choices: See there.
         warnings: See there.
         parameters: Number of values in the weights.
+        in_force: How TensorFlow computed, in a sentence.
         samples: What the examples are, in words.
         keras: Whether a `.keras` file was written.
         saved_model: The verdict on the SavedModel, or None when it was not asked for.
@@ -35,6 +36,7 @@ class Written:
     choices: tuple[Choice, ...] = ()
     warnings: tuple[str, ...] = ()
     parameters: int = 0
+    in_force: str = ""
     samples: str = ""
     keras: bool = False
     saved_model: ParityReport | None = None

@@ -267,7 +267,10 @@ class _Search:
 
 
 def _all_failed(trials: Mapping[int, Trial]) -> StepError:
-    reasons = "\n".join(f"    {trial}: {trial.reason or trial.state}" for trial in trials.values())
+    reasons = "\n".join(
+        f"    {trial.title}: {trial.reason.removeprefix(trial.title).strip() or trial.state}"
+        for trial in trials.values()
+    )
     return StepError(
         f"None of {len(trials)} trials came to its end.",
         received=f"\n{reasons}",
