@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from mlflow_tfconv.artifacts import Dataset, TensorSpec
 from mlflow_tfconv.data.damage import telling_damage
-from mlflow_tfconv.data.manifest import Manifest, check_split, open_manifest
-from mlflow_tfconv.data.parsing import as_written, batch_parser
-from mlflow_tfconv.data.record_stream import ordered_records
+from mlflow_tfconv.data.manifest import Manifest, open_manifest
+from mlflow_tfconv.data.named_stream import Indices, named_batches
 from mlflow_tfconv.data.schema import FeatureSpec, Schema
+from mlflow_tfconv.data.unchanged import check_unchanged
 from mlflow_tfconv.errors import ConfigError
 
 Array = np.ndarray[Any, Any]
@@ -80,17 +79,21 @@ def labelled_batches(
         an empty dict when the dataset has none.
     """
     manifest = open_manifest(dataset)
-    check_split(manifest, split)
+    check_unchanged(manifest, split)
     sources = input_features(manifest.schema, inputs, input_map)
     dtypes = {spec.name: spec.dtype for spec in inputs}
-    records = _sample(manifest, split, limit, seed).batch(batch_size)
-    parse = as_written(batch_parser(manifest.schema))
-    parsed = records.map(parse, num_parallel_calls=tf.data.AUTOTUNE)
+    names = {*sources.values(), *manifest.schema.label}
+    picked = _picked(manifest.counts[split], limit, seed)
+    batches = named_batches(manifest, split, names, batch_size, picked=picked)
+    left = manifest.counts[split] if picked is None else len(picked)
     with telling_damage(manifest, split):
-        for batch in parsed.prefetch(tf.data.AUTOTUNE).as_numpy_iterator():
+        for batch in batches.as_numpy_iterator():
             fed = {name: _cast(batch[feature], dtypes[name]) for name, feature in sources.items()}
             labels = {name: batch[name] for name in manifest.schema.label}
+            left -= len(next(iter(batch.values())))
             yield fed, next(iter(labels.values())) if len(labels) == 1 else labels
+            if left <= 0:
+                return  # what is not wanted is not read
 
 
 def input_features(
@@ -115,18 +118,13 @@ def input_features(
     return {spec.name: wanted[spec.name] for spec in inputs}
 
 
-def _sample(manifest: Manifest, split: str, limit: int | None, seed: int | None) -> tf.data.Dataset:
-    records = ordered_records(manifest, split)
-    count = manifest.counts[split]
+def _picked(count: int, limit: int | None, seed: int | None) -> Indices | None:
     if limit is None or limit >= count:
-        return records
+        return None
     if seed is None:
-        return records.take(limit)
-    chosen = np.zeros(count, dtype=bool)
-    chosen[np.random.default_rng(seed).choice(count, limit, replace=False)] = True
-    mask = tf.constant(chosen)
-    picked = records.enumerate().filter(as_written(lambda index, _: mask[index]))
-    return picked.map(as_written(lambda _, record: record)).take(limit)
+        return np.arange(limit, dtype=np.int64)
+    drawn = np.random.default_rng(seed).choice(count, limit, replace=False, shuffle=False)
+    return np.sort(drawn).astype(np.int64)
 
 
 def _cast(array: Array, dtype: str) -> Array:

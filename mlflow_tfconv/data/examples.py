@@ -42,4 +42,6 @@ def _put_list(feature: Any, array: np.ndarray[Any, Any]) -> None:
     values = getattr(feature, kind if array.dtype.kind in "Of" else "int64_list")
     # An empty list is a list all the same: a feature without a kind would count as missing.
     values.SetInParent()
+    if array.dtype.kind == "b":
+        array = array.astype(np.int64)  # protobuf 7 takes no booleans for integers
     values.value.extend(array.ravel().tolist())

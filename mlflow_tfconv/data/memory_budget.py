@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import tensorflow as tf
 
 from mlflow_tfconv.data.manifest import Manifest
 from mlflow_tfconv.data.schema import FeatureSpec
@@ -59,6 +60,14 @@ class MemoryBudget:
         """How many batches may be ready before the model asks for them."""
         fitting = self.prefetch_bytes // max(batch_bytes, 1)
         return min(max(fitting, 1), _MOST_PREFETCHED)
+
+    def options(self) -> tf.data.Options:
+        """For the outermost stream; those of a stream within another have no effect."""
+        options = tf.data.Options()
+        options.autotune.ram_budget = self.total_bytes
+        # Several batches are parsed at a time; threads within one would only wait for each other.
+        options.threading.max_intra_op_parallelism = 1
+        return options
 
 
 def stored_bytes(manifest: Manifest, split: str) -> int:

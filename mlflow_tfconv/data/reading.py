@@ -12,7 +12,7 @@ from mlflow_tfconv.arguments import require_numbers
 from mlflow_tfconv.artifacts import Dataset
 from mlflow_tfconv.data.block_stream import Blocks
 from mlflow_tfconv.data.manifest import Manifest, open_manifest
-from mlflow_tfconv.data.memory_budget import MemoryBudget, example_bytes
+from mlflow_tfconv.data.memory_budget import example_bytes
 from mlflow_tfconv.data.parsing import as_written, batch_parser
 from mlflow_tfconv.data.record_stream import Seed, Shuffling, ordered_records, shuffled_records
 from mlflow_tfconv.data.schema import Schema
@@ -79,16 +79,7 @@ def read_dataset(
     if repeat:
         dataset = dataset.repeat()
     budget, batch_bytes = shuffling.budget, batch_size * example_bytes(found, split)
-    return dataset.prefetch(budget.batches_ahead(batch_bytes)).with_options(reading_options(budget))
-
-
-def reading_options(budget: MemoryBudget | None = None) -> tf.data.Options:
-    """Options of a stream of batches; those of a stream within another have no effect."""
-    options = tf.data.Options()
-    options.autotune.ram_budget = (budget or MemoryBudget()).total_bytes
-    # Several batches are parsed at a time; threads within each would only wait for one another.
-    options.threading.max_intra_op_parallelism = 1
-    return options
+    return dataset.prefetch(budget.batches_ahead(batch_bytes)).with_options(budget.options())
 
 
 def _steps(manifest: Manifest, split: str, batch_size: int, drop_remainder: bool) -> int:
