@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fnmatch
 import struct
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import IO
@@ -41,23 +43,58 @@ class StoredArray:
         return f"{self.file.shown}, array {self.name!r}" if self.member else self.file.shown
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """What it may be called in a recipe: the member's name, or the file's in several ways."""
+        return (self.name,) if self.member else _names(self.file)
+
+    @property
     def any_rows(self) -> bool:
         """Whether rows can be read without those before them."""
         return self.offset is not None and not (self.header.fortran and self.file.remote)
 
 
-def stored_arrays(files: Sequence[SourceFile]) -> Iterator[StoredArray]:
-    """All arrays in some files, in order.
+def stored_arrays(
+    files: Sequence[SourceFile], wanted: Collection[str] = ()
+) -> Iterator[StoredArray]:
+    """The arrays in some files, in order.
+
+    Args:
+        files: The files.
+        wanted: Names or patterns of the arrays to look at; none takes all.
 
     Raises:
-        DataError: A file is damaged or cut off, or holds what can't be examples.
+        DataError: A file is damaged or cut off, or an array is none of examples.
     """
     for file in files:
-        with reading(file), file.open() as stream:
-            if file.suffix == ".npz":
-                yield from _members(file, stream)
-            else:
+        if file.suffix == ".npz":
+            with reading(file), file.open() as stream:
+                yield from _members(file, stream, wanted)
+        elif not wanted or fits(_names(file), wanted):
+            with reading(file), file.open() as stream:
                 yield _single(file, stream)
+
+
+def array_names(files: Sequence[SourceFile]) -> tuple[str, ...]:
+    """The names of all arrays, whatever they hold; what can't be opened has none."""
+    names: set[str] = set()
+    for file in files:
+        if file.suffix != ".npz":
+            names.add(PurePosixPath(file.name).stem)
+            continue
+        with suppress(zipfile.BadZipFile), reading(file), file.open() as stream:
+            members = zipfile.ZipFile(stream).namelist()
+            names |= {name.removesuffix(".npy") for name in members if name.endswith(".npy")}
+    return tuple(sorted(names))
+
+
+def fits(names: Collection[str], patterns: Collection[str]) -> bool:
+    """Whether one of the patterns fits one of an array's names."""
+    return any(fnmatch.fnmatchcase(name, pattern) for name in names for pattern in patterns)
+
+
+def _names(file: SourceFile) -> tuple[str, str, str]:
+    path = PurePosixPath(file.name)
+    return path.stem, path.name, file.name
 
 
 def _single(file: SourceFile, stream: IO[bytes]) -> StoredArray:
@@ -66,11 +103,12 @@ def _single(file: SourceFile, stream: IO[bytes]) -> StoredArray:
     return StoredArray(PurePosixPath(file.name).stem, file, None, header, header.size_bytes)
 
 
-def _members(file: SourceFile, stream: IO[bytes]) -> Iterator[StoredArray]:
+def _members(file: SourceFile, stream: IO[bytes], wanted: Collection[str]) -> Iterator[StoredArray]:
     try:
         with zipfile.ZipFile(stream) as archive:
             for info in archive.infolist():
-                if info.filename.endswith(".npy"):
+                name, _, suffix = info.filename.rpartition(".")
+                if suffix == "npy" and (not wanted or fits((name,), wanted)):
                     yield _member(file, archive, info, stream)
     except (zipfile.BadZipFile, NotImplementedError, EOFError) as e:
         raise DataError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +15,19 @@ from mlflow_tfconv.engine.events import Emit, Message
 from mlflow_tfconv.errors import ConfigError, DataError
 from mlflow_tfconv.steps.ingest.config import FeatureConfig, IngestConfig
 from mlflow_tfconv.steps.ingest.locations import source_files
+from mlflow_tfconv.steps.ingest.source_file import SourceFile
 from mlflow_tfconv.steps.ingest.sources.file_groups import identity_of_files
-from mlflow_tfconv.steps.ingest.sources.npy_arrays import stored_arrays
+from mlflow_tfconv.steps.ingest.sources.npy_arrays import (
+    StoredArray,
+    array_names,
+    fits,
+    stored_arrays,
+)
 from mlflow_tfconv.steps.ingest.sources.npy_rows import Block, row_blocks
 from mlflow_tfconv.steps.ingest.sources.npy_tables import Table, tables_of
 from mlflow_tfconv.steps.ingest.sources.source import Found, Piece
 
+_MOST_NAMED = 30
 _PIECE_BYTES = 64_000_000
 _BLOCK_BYTES = 4_000_000
 # Columns of a few rows each would be many short reads.
@@ -53,7 +60,10 @@ class NpySource:
             suffixes=(".npy", ".npz"),
             storage_options=config.storage_options,
         )
-        tables = tables_of(tuple(stored_arrays(files)), config.npy.arrays)
+        wanted = config.npy.arrays
+        arrays = tuple(stored_arrays(files, wanted.values()))
+        _check_wanted(wanted, arrays, files)
+        tables = tables_of(arrays, wanted)
         if not tables:
             raise DataError(
                 "The .npy and .npz files at ingest.location hold no rows.",
@@ -132,6 +142,20 @@ def _rows_at_once(table: Table) -> int:
 
 def _as_given(values: Block, spec: FeatureConfig) -> Block:
     return values if spec.dtype == "string" else values.astype(np.dtype(spec.dtype), copy=False)
+
+
+def _check_wanted(
+    wanted: Mapping[str, str], arrays: Sequence[StoredArray], files: Sequence[SourceFile]
+) -> None:
+    """Refuses the name of an array that is not there."""
+    for feature, pattern in wanted.items():
+        if not any(fits(array.names, (pattern,)) for array in arrays):
+            raise ConfigError(
+                f"ingest.npy.arrays: nothing fits {feature!r}.",
+                received=pattern,
+                expected=f"one of {', '.join(array_names(files)[:_MOST_NAMED]) or 'no arrays'}",
+                fix="Correct the name, or ingest.location.",
+            )
 
 
 def _check_given(given: Mapping[str, FeatureConfig], table: Table) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import fnmatch
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from mlflow_tfconv.errors import ConfigError, DataError
-from mlflow_tfconv.steps.ingest.sources.npy_arrays import StoredArray
+from mlflow_tfconv.errors import DataError
+from mlflow_tfconv.steps.ingest.sources.npy_arrays import StoredArray, fits
 from mlflow_tfconv.steps.ingest.split_names import split_of_folder, without_split
 
 
@@ -60,14 +59,14 @@ class Table:
 def tables_of(arrays: Sequence[StoredArray], wanted: Mapping[str, str]) -> tuple[Table, ...]:
     """The arrays as tables, in the order of their files.
 
-    The arrays of an .npz belong together, and the .npy files of a folder.
+    The arrays of an .npz belong together, and the .npy files of a folder; those of several folders
+    too, unless a name comes twice.
 
     Args:
         arrays: All that were found.
         wanted: Feature to the name or pattern of its arrays; empty takes all.
 
     Raises:
-        ConfigError: A wanted array is not there.
         DataError: Arrays that belong together have different numbers of rows, or tables different
             features.
     """
@@ -88,8 +87,10 @@ def tables_of(arrays: Sequence[StoredArray], wanted: Mapping[str, str]) -> tuple
 
 def _all(arrays: Sequence[StoredArray]) -> list[Table]:
     places: dict[str, list[StoredArray]] = defaultdict(list)
+    single = [array.name for array in arrays if not array.member]
+    apart = len(set(single)) < len(single)  # the same names in several folders: other rows of each
     for array in arrays:
-        folder = array.file.url_or_path if array.member else _folder(array)
+        folder = array.file.url_or_path if array.member else _folder(array) if apart else ""
         places[folder].append(array)
     tables = [table for together in places.values() for table in _by_split(together)]
     if any(table.split for table in tables) or len(tables) < 2:
@@ -117,17 +118,9 @@ def _by_split(together: Sequence[StoredArray]) -> list[Table]:
 def _chosen(arrays: Sequence[StoredArray], wanted: Mapping[str, str]) -> list[Table]:
     """Tables of the wanted arrays: with patterns, the first of each feature together, and so on."""
     found = {
-        feature: [array for array in arrays if _fits(array, pattern)]
+        feature: [array for array in arrays if fits(array.names, (pattern,))]
         for feature, pattern in wanted.items()
     }
-    missing = [feature for feature, fitting in found.items() if not fitting]
-    if missing:
-        raise ConfigError(
-            f"ingest.npy.arrays: nothing fits {missing[0]!r}.",
-            received=wanted[missing[0]],
-            expected=f"one of {', '.join(sorted({array.name for array in arrays}))}",
-            fix="Correct the name, or ingest.location.",
-        )
     counts = {feature: len(fitting) for feature, fitting in found.items()}
     if len(set(counts.values())) > 1:
         raise DataError(
@@ -138,11 +131,6 @@ def _chosen(arrays: Sequence[StoredArray], wanted: Mapping[str, str]) -> list[Ta
         )
     names = tuple(found)
     return [Table(dict(zip(names, row, strict=True))) for row in zip(*found.values(), strict=True)]
-
-
-def _fits(array: StoredArray, pattern: str) -> bool:
-    names = (array.name,) if array.member else (array.name, array.file.name, _base(array))
-    return any(fnmatch.fnmatchcase(name, pattern) for name in names)
 
 
 def _base(array: StoredArray) -> str:

@@ -107,10 +107,25 @@ def test_arrays_can_be_named_by_file_or_pattern(tmp_path: Path, data: Path) -> N
     named = {"image": "images-*.npy", "label": "labels-*"}
     source = opened(tmp_path, npy=NpyOptions(arrays=named))
     assert np.array_equal(column(source, "image"), np.concatenate([IMAGES, IMAGES + 1]))
-    with pytest.raises(ConfigError, match="nothing fits 'mask'"):
+    with pytest.raises(ConfigError, match="nothing fits 'mask'") as error:
         opened(tmp_path, npy=NpyOptions(arrays={"mask": "masks.npy"}))
+    assert error.value.expected == "one of images-0, images-1, labels-0, labels-1, notes"
     with pytest.raises(DataError, match="different numbers of files"):
         opened(tmp_path, npy=NpyOptions(arrays={"x": "images-*", "y": "notes.npy"}))
+
+
+def test_arrays_of_different_folders_are_features_when_their_names_differ(tmp_path: Path) -> None:
+    for name, array in (("x", IMAGES), ("y", LABELS)):
+        (tmp_path / name).mkdir()
+        np.save(tmp_path / name / f"{name}.npy", array)
+    (first, *_) = rows(opened(tmp_path, ("x/x.npy", "y/y.npy")))
+    assert {*first} == {"x", "y"}
+
+
+def test_arrays_that_are_not_asked_for_are_not_looked_at(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=IMAGES, scale=np.array(3.0), notes=np.array([{}], object))
+    source = opened(tmp_path, "a.npz", npy=NpyOptions(arrays={"image": "x"}))
+    assert {*rows(source)[0]} == {"image"}
 
 
 def test_fields_of_a_structured_array_are_features(tmp_path: Path) -> None:
