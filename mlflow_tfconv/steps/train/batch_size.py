@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,6 +106,31 @@ def find_batch_size(
     return found
 
 
+def tried_up_to(most: int, measure: Callable[[int], Measured]) -> list[Measured]:
+    """Doubles a batch size until it does not fit, or halves it until it does.
+
+    Args:
+        most: The largest power of two to try.
+        measure: Measures a batch size, or raises OutOfMemoryError.
+
+    Returns:
+        All that were tried, one that fits among them.
+
+    Raises:
+        OutOfMemoryError: Not even one example fits.
+    """
+    size, tried = min(_FIRST, most), dict[int, Measured]()
+    while size not in tried and size <= most:
+        try:
+            tried[size] = measure(size)
+        except OutOfMemoryError as error:
+            if size == 1:
+                raise _not_even_one(error) from error
+            tried[size] = Measured(batch_size=size, fits=False, problem=_first_line(error))
+        size = size * 2 if tried[size].fits else size // 2
+    return list(tried.values())
+
+
 @dataclass(slots=True)
 class _Search:
     source: Dataset
@@ -115,24 +140,13 @@ class _Search:
 
     def found(self) -> FoundBatchSize:
         most = self._most()
-        size, tried = min(_FIRST, most), list[Measured]()
-        error: OutOfMemoryError | None = None
-        while True:
-            self._show(size)
-            try:
-                tried.append(self._measured(size))
-            except OutOfMemoryError as e:
-                error = e
-                tried.append(Measured(batch_size=size, fits=False, problem=_first_line(e)))
-            smaller = [one.batch_size for one in tried if one.fits]
-            larger = [one.batch_size for one in tried if not one.fits]
-            size = min(larger) // 2 if larger else max(smaller) * 2
-            if size in smaller or size > most:
-                return FoundBatchSize(
-                    batch_size=max(smaller), why=self._why(larger, most), tried=tuple(tried)
-                )
-            if size < 1:
-                raise _not_even_one(error) from error
+        tried = tried_up_to(most, self._measured)
+        larger = [one.batch_size for one in tried if not one.fits]
+        return FoundBatchSize(
+            batch_size=max(one.batch_size for one in tried if one.fits),
+            why=self._why(larger, most),
+            tried=tuple(tried),
+        )
 
     def _most(self) -> int:
         """The largest power of two that could be asked for."""
@@ -147,6 +161,7 @@ class _Search:
         return f"the train split has {self.source.counts['train']} examples"
 
     def _measured(self, size: int) -> Measured:
+        self._show(size)
         limit = self._host_limit_mb()
         guard = Guard(
             what=f"Measuring batch_size {size}",
@@ -202,10 +217,10 @@ def _read(file: Path) -> FoundBatchSize:
     return FoundBatchSize(**data, tried=tried)
 
 
-def _not_even_one(error: OutOfMemoryError | None) -> OutOfMemoryError:
+def _not_even_one(error: OutOfMemoryError) -> OutOfMemoryError:
     return OutOfMemoryError(
         "Not even a batch of one example fits into memory.",
-        received=None if error is None else error,
+        received=error,
         expected="a training step on one example that fits",
         fix="Use a smaller model or smaller examples, or give more memory (memory_limit_mb).",
     )

@@ -18,6 +18,7 @@ SHORT = {"epochs": 2, "batch_size": 16}
 CASES = {"params.case": ["fine", "good", "raises", "crashes", "hungry"]}
 MORE_CASES = {"params.case": ["poor", "fine", "good"]}
 SIDE_BY_SIDE = {**SHORT, "trials": {"space": CASES, "parallel": 2, "memory_limit_mb": 1200}}
+FITTING = {"epochs": 1, "batch_size": "auto"}
 OVER_MORE = {**SHORT, "trials": {"space": MORE_CASES}}
 
 
@@ -51,7 +52,7 @@ def rows(said: dict[str, Any]) -> list[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    return run(tmp_path_factory.mktemp("search"), SIDE_BY_SIDE, OVER_MORE)
+    return run(tmp_path_factory.mktemp("search"), SIDE_BY_SIDE, OVER_MORE, FITTING)
 
 
 def test_trials_that_fail_leave_the_others_alone(told: list[dict[str, Any]]) -> None:
@@ -111,6 +112,16 @@ def test_bars_tell_the_whole_and_each_trial(told: list[dict[str, Any]]) -> None:
     assert (whole[-1]["done"], whole[-1]["total"]) == (5, 5)
     assert "best " in whole[-1]["detail"]
     assert events(told[0], "Progress", lane="trial/01")
+
+
+def test_a_batch_size_is_found_by_trying(told: list[dict[str, Any]]) -> None:
+    # Of 96 examples six tenths are trained on: 64 are too many.
+    assert events(told[2], "Param", name="batch_size")[0]["value"] == 32
+    text = events(told[2], "Message")[0]["text"]
+    assert text.startswith("batch_size: auto found 32; the train split has ")
+    peaks = events(told[2], "Metric", name="batch_size_auto/host_peak_mb")
+    assert [e["step"] for e in peaks] == [32]
+    assert told[2]["card"]["parts"][-1]["columns"][0] == "batch size"
 
 
 @pytest.mark.slow
