@@ -39,7 +39,8 @@ def sample_table(schema: Schema, statistics: Statistics) -> Iterator[Table]:
 
 def _cell(spec: FeatureSpec, array: np.ndarray[Any, Any]) -> str:
     if array.ndim == 0 or (is_text(array) and array.size == 1):
-        return _short(value_text(spec, array.item()))
+        value = array.item()
+        return "" if value != value else _short(value_text(spec, value))  # NaN: missing
     if is_text(array):
         return _short(", ".join(value.decode(errors="replace") for value in array.flat))
     few = array.reshape(-1)[:_MOST_NUMBERS]
