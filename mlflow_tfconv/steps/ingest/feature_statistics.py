@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from mlflow_tfconv.data.values import is_text
 from mlflow_tfconv.steps.ingest.sizes import Sizes
 
 _MOST_SHAPES = 4096
@@ -43,15 +42,20 @@ class FeatureStatistics:
             array: The value.
             shape: What to count as its shape, where that is not the array's own.
         """
-        self._new_shapes[array.shape if shape is None else shape] += 1
-        if len(self._new_shapes) > _MOST_SHAPES:
-            self._count_shapes()
-        if array.ndim == 0 and array.dtype.kind in "fiub":
-            self._add_number(array.item())
-        elif is_text(array):
+        counted = array.shape if shape is None else shape
+        if counted in self._new_shapes:
+            self._new_shapes[counted] += 1
+        else:
+            self._count_new(counted)
+        kind = array.dtype.kind
+        if kind == "O":
             if shape is None:  # otherwise it is a file, such as an encoded image
                 self._add_text(array)
-        elif array.size and array.dtype.kind != "c":
+        elif array.ndim == 0 and kind in "fiub":
+            value = array.item()
+            if not self.low <= value <= self.high:
+                self._add_number(value)
+        elif array.size and kind != "c":
             self._add_array(array)
 
     def merge(self, other: FeatureStatistics) -> None:
@@ -100,9 +104,12 @@ class FeatureStatistics:
         found._lengths = Sizes.from_json(data["lengths"])
         return found
 
+    def _count_new(self, shape: tuple[int, ...]) -> None:
+        self._new_shapes[shape] = 1
+        if len(self._new_shapes) > _MOST_SHAPES:
+            self._count_shapes()
+
     def _add_number(self, value: float) -> None:
-        if self.low <= value <= self.high:
-            return
         if value - value == 0:  # finite
             self.low, self.high = min(self.low, value), max(self.high, value)
         elif value != value:

@@ -74,9 +74,10 @@ class Statistics:
         self.counts[split] += 1
         features = self.features
         for name, array in arrays.items():
-            if name not in features:
-                features[name] = FeatureStatistics()
-            features[name].add(array, original_shapes.get(name))
+            known = features.get(name)
+            if known is None:
+                known = features[name] = FeatureStatistics()
+            known.add(array, original_shapes.get(name) if original_shapes else None)
         for label in tuple(self.classes):
             self._add_label(label, split, arrays[label])
         self._samples.add(arrays, digest)
@@ -152,12 +153,16 @@ class Statistics:
 
     def _add_label(self, label: str, split: str, array: np.ndarray[Any, Any]) -> None:
         single = array.item() if array.size == 1 else None
+        classes = self.classes[label]
+        if single is not None and (single, split) in classes:  # all that is left is to count
+            classes[single, split] += 1
+            return
         if is_text(array):
             values = self._text_labels.setdefault(label, set())
             if single is None or single not in values:
                 values.update(array.flat)
         if single is not None and array.dtype.kind in "Oibu":
-            self.classes[label][single, split] += 1
+            classes[single, split] += 1
         self._check_classes(label)
 
     def _check_classes(self, label: str) -> None:
