@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mlflow_tfconv.engine.secrets import without_secrets
+from mlflow_tfconv.errors import DataError
 from mlflow_tfconv.steps.ingest.remote_access import file_system, identity_of, remote_errors
 from mlflow_tfconv.steps.ingest.source_file import SourceFile
 from mlflow_tfconv.steps.ingest.which_files import is_marker, wanted
@@ -46,6 +47,8 @@ def _at(
 ) -> tuple[SourceFile, ...]:
     """The object of that name, or all below the folder."""
     info = system.info(path)
+    if info.get("mimetype") == "text/html":
+        raise _web_page(without_secrets(url, storage_options))
     if info["type"] == "file":
         return (_source_file(PurePosixPath(urlsplit(url).path).name, url, info, storage_options),)
     found = {_relative(name, path): info for name, info in system.find(path, detail=True).items()}
@@ -59,11 +62,14 @@ def _at(
 def _source_files(
     system: Any, infos: Mapping[str, Any], storage_options: Mapping[str, Any]
 ) -> tuple[SourceFile, ...]:
-    return tuple(
-        _source_file(name, system.unstrip_protocol(info["name"]), info, storage_options)
-        for name, info in infos.items()
-        if info.get("size") != 0 or not info["name"].endswith("/")  # a "folder" made by a console
-    )
+    found = []
+    for name, info in infos.items():
+        if info.get("size") == 0 and info["name"].endswith("/"):
+            continue  # a "folder" that a console has made
+        url = system.unstrip_protocol(info["name"])
+        known = info if info.get("size") is not None else system.info(info["name"])
+        found.append(_source_file(name, url, known, storage_options))
+    return tuple(found)
 
 
 def _source_file(
@@ -76,6 +82,15 @@ def _source_file(
         size_bytes=info.get("size"),
         identity=identity_of(info),
         storage_options=storage_options,
+    )
+
+
+def _web_page(shown: str) -> DataError:
+    return DataError(
+        f"{shown} is a web page.",
+        received="text/html",
+        expected="a file of data, or a pattern of files that a page links to, such as URL/*.csv",
+        fix="Give the URL of the file itself; on GitHub that is the one behind `Raw`.",
     )
 
 

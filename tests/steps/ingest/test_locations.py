@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import functools
 import pickle
+import threading
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import fsspec
@@ -140,6 +144,34 @@ def test_a_library_that_is_missing_is_named_by_its_extra(tmp_path, monkeypatch):
     monkeypatch.setattr("fsspec.core.url_to_fs", none)
     with pytest.raises(MissingLibraryError, match=r"mlflow-tfconv\[gcs\]"):
         source_files("gs://bucket/data.csv", tmp_path)
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[str]:
+    """The URL of a web server with a file and a page that links to it."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    (tmp_path / "www").mkdir()
+    (tmp_path / "www" / "a.csv").write_text("a,b\n")
+    handler = functools.partial(Quiet, directory=str(tmp_path / "www"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_files_of_a_web_server_are_read_and_a_page_is_none(web, tmp_path):
+    (direct,) = source_files(f"{web}/a.csv?version=1", tmp_path)
+    (listed,) = source_files(f"{web}/*.csv", tmp_path)
+    assert direct.name == listed.name == "a.csv"
+    assert direct.identity == listed.identity
+    with direct.open() as stream:
+        assert stream.read() == b"a,b\n"
+    with pytest.raises(DataError, match="is a web page"):
+        source_files(f"{web}/", tmp_path)
 
 
 def test_a_server_that_is_not_there_is_no_missing_file(tmp_path):
