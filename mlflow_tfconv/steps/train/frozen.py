@@ -63,7 +63,7 @@ def unfreeze(model: Any, frozen: Frozen) -> None:
 
 def _settle(model: Any) -> None:
     """Makes it hold: tf_keras trains what was trainable when the model was compiled."""
-    if hasattr(model, "_compiled_trainable_state"):
+    if hasattr(model, "_get_trainable_state"):
         # Not by setattr, in which Keras looks for variables.
         vars(model)["_compiled_trainable_state"] = model._get_trainable_state()
 

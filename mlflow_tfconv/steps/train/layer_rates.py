@@ -29,7 +29,8 @@ def use_layer_rates(model: Any, rates: Mapping[str, float], initial: float) -> N
     """
     matched_layers(model, rates, key="learning_rates")
     optimizer = optimizer_of(model)
-    if not hasattr(optimizer, "update_step"):
+    # FTRL makes weights anew out of its sums, whatever they were: there is nothing to scale.
+    if not hasattr(optimizer, "update_step") or type(optimizer).__name__ == "Ftrl":
         raise _unable(optimizer)
     patterns = longest_match(model, rates)
     # Keras looks its own variables up by this; what update_step gets may be the variable inside.
@@ -98,7 +99,7 @@ def _unable(optimizer: Any) -> ConfigError:
     return ConfigError(
         "This optimizer can't have learning rates by layer.",
         received="no optimizer" if optimizer is None else f"{kind.__module__}.{kind.__name__}",
-        expected="one optimizer of keras.optimizers, or of tf_keras.optimizers but for the legacy "
-        "ones",
+        expected="one optimizer of keras.optimizers, or of tf_keras.optimizers but for Ftrl "
+        "and the legacy ones",
         fix="Compile the model with such an optimizer, or take `learning_rates` out.",
     )

@@ -16,6 +16,7 @@ from mlflow_tfconv.steps.train.callbacks_config import LearningRateConfig
 from mlflow_tfconv.steps.train.frozen import Frozen, freeze
 from mlflow_tfconv.steps.train.layer_rates import use_layer_rates
 from mlflow_tfconv.steps.train.learning_rate import optimizer_of, rate_of, set_rate
+from mlflow_tfconv.steps.train.libraries import build
 from mlflow_tfconv.steps.train.transfer_config import CompileConfig
 
 
@@ -95,7 +96,7 @@ def frozen(model: Any, patterns: tuple[str, ...], *, later: bool, emit: Emit) ->
     if not patterns:
         return None
     if later:
-        model.optimizer.build(model.trainable_variables)
+        build(model.optimizer, model.trainable_variables)
     done = freeze(model, patterns)
     emit(Message(text=done.text))
     emit(Param(name="freeze", value=json.dumps(list(patterns))))
