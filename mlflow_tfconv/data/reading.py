@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,16 @@ import tensorflow as tf
 from mlflow_tfconv.arguments import require_numbers
 from mlflow_tfconv.artifacts import Dataset
 from mlflow_tfconv.data.block_stream import Blocks
+from mlflow_tfconv.data.bucketing import Bucketing
 from mlflow_tfconv.data.manifest import Manifest, open_manifest
-from mlflow_tfconv.data.memory_budget import example_bytes
+from mlflow_tfconv.data.memory_budget import MemoryBudget, example_bytes
 from mlflow_tfconv.data.parsing import as_written, batch_parser
 from mlflow_tfconv.data.record_stream import Seed, Shuffling, ordered_records, shuffled_records
 from mlflow_tfconv.data.schema import Schema
 from mlflow_tfconv.data.unchanged import check_unchanged
 from mlflow_tfconv.errors import ConfigError
+
+_BATCHES_ON_DEVICE = 2
 
 
 def read_dataset(
@@ -30,7 +33,9 @@ def read_dataset(
     repeat: bool = False,
     drop_remainder: bool = False,
     ragged: bool = False,
-    skip: int = 0,
+    bucket_by: str | None = None,
+    bucket_boundaries: Sequence[int] = (),
+    prefetch_to: str | None = None,
 ) -> tf.data.Dataset:
     """A split as a stream of batches, the same for the same seed on every machine.
 
@@ -38,6 +43,10 @@ def read_dataset(
     train = tfconv.read_dataset("manifest.json", "train", batch_size=64, shuffle=True)
     model.fit(train, validation_data=tfconv.read_dataset("manifest.json", "validation", 64))
     ```
+
+    Its buffers are bounded in bytes, so it takes no more memory when the data grow. What changes
+    the examples, such as augmentation, is best put behind it, a batch at a time:
+    `train.map(function, num_parallel_calls=tf.data.AUTOTUNE)`.
 
     Args:
         manifest: The dataset: its manifest, the path of it or of its folder.
@@ -50,7 +59,12 @@ def read_dataset(
         drop_remainder: Whether to leave out a last batch that is not full.
         ragged: Whether features of varying shape become tf.RaggedTensor; otherwise they are padded
             with zeros to the largest of the batch.
-        skip: Batches to leave out at the begin of every pass, without parsing them.
+        bucket_by: A feature of varying length, or a text: examples that are about as long come
+            together in a batch.
+        bucket_boundaries: Lengths that batches are padded to, so that few different shapes come;
+            without them to the longest example of the batch.
+        prefetch_to: The device where the batches are to be waiting, such as "/GPU:0"; such a stream
+            can't be changed further.
 
     Returns:
         A tf.data.Dataset of (features, label): a tensor (batch, ...) where there is one, a dict
@@ -59,27 +73,46 @@ def read_dataset(
 
     Raises:
         DataError: The manifest, the split or a shard is missing, empty or has changed.
-        ConfigError: There is no such batch size, or the dataset is not named.
+        ConfigError: There is no such batch size, the dataset is not named, or examples can't be
+            bucketed so.
     """
     require_numbers(1, whole=True, batch_size=batch_size)
     found = open_manifest(manifest)
     check_unchanged(found, split)
+    bucketing = _bucketing(found.schema, bucket_by, bucket_boundaries)
+    order = Shuffling(seed=seed, examples=None if shuffle is True else shuffle) if shuffle else None
     steps = _steps(found, split, batch_size, drop_remainder)
-    shuffling = Shuffling(seed=seed, examples=None if shuffle is True else shuffle)
-    order = shuffling if shuffle else None
     if found.schema.layout == "block":
-        batches = _blocks(found, split, order).rebatch(batch_size, drop_remainder=drop_remainder)
-        dataset = batches.skip(skip) if skip else batches
+        dataset = _blocks(found, split, order).rebatch(batch_size, drop_remainder=drop_remainder)
     else:
-        records = _records(found, split, order).batch(batch_size, drop_remainder=drop_remainder)
-        left = records.skip(skip) if skip else records
-        dataset = left.map(_parser(found.schema, ragged), num_parallel_calls=tf.data.AUTOTUNE)
+        records = _records(found, split, order)
+        if bucketing is None:
+            records = records.batch(batch_size, drop_remainder=drop_remainder)
+        else:
+            pools = bucketing.sorted(records, found, split, batch_size, order)
+            records = pools.rebatch(batch_size, drop_remainder=drop_remainder)
+        parse = _parser(found.schema, ragged, bucketing)
+        dataset = records.map(parse, num_parallel_calls=tf.data.AUTOTUNE)
     # A shard that ends early at a whole record is told from its count.
-    dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps - skip))
-    if repeat:
-        dataset = dataset.repeat()
-    budget, batch_bytes = shuffling.budget, batch_size * example_bytes(found, split)
-    return dataset.prefetch(budget.batches_ahead(batch_bytes)).with_options(budget.options())
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
+    dataset = dataset.repeat() if repeat else dataset
+    return _read_ahead(dataset, batch_size * example_bytes(found, split), prefetch_to)
+
+
+def _read_ahead(dataset: tf.data.Dataset, batch_bytes: int, device: str | None) -> tf.data.Dataset:
+    budget = MemoryBudget()
+    ahead = dataset.prefetch(budget.batches_ahead(batch_bytes)).with_options(budget.options())
+    if device is None:
+        return ahead
+    return ahead.apply(tf.data.experimental.prefetch_to_device(device, _BATCHES_ON_DEVICE))
+
+
+def _bucketing(schema: Schema, feature: str | None, boundaries: Sequence[int]) -> Bucketing | None:
+    if feature is None:
+        return None
+    bucketing = Bucketing(feature=feature, boundaries=tuple(boundaries))
+    bucketing.check(schema)
+    return bucketing
 
 
 def _steps(manifest: Manifest, split: str, batch_size: int, drop_remainder: bool) -> int:
@@ -109,11 +142,18 @@ def _blocks(manifest: Manifest, split: str, order: Shuffling | None) -> tf.data.
     return blocks.ordered() if order is None else blocks.shuffled(order)
 
 
-def _parser(schema: Schema, ragged: bool) -> Callable[[tf.Tensor], Any]:
+def _parser(
+    schema: Schema, ragged: bool, bucketing: Bucketing | None
+) -> Callable[[tf.Tensor], Any]:
     parse = batch_parser(schema, {*schema.inputs, *schema.label}, ragged=ragged)
-    function: Callable[[tf.Tensor], Any] = as_written(
-        lambda records: _features_and_label(parse(records), schema)
-    )
+
+    def parsed(records: tf.Tensor) -> Any:
+        batch = parse(records)
+        if bucketing is not None:
+            batch = bucketing.padded(batch)
+        return _features_and_label(batch, schema)
+
+    function: Callable[[tf.Tensor], Any] = as_written(parsed)
     return function
 
 

@@ -36,7 +36,9 @@ def _default(spec: FeatureSpec) -> Any:
 
 def ragged_wire(spec: FeatureSpec) -> Any:
     """What `tf.io.parse_example` is to parse of a feature that varies, for a ragged tensor."""
-    return tf.io.RaggedFeature(wire_dtype(spec)) if spec.encoding == "list" else dense_wire(spec)
+    if spec.encoding != "list":
+        return dense_wire(spec)
+    return tf.io.RaggedFeature(wire_dtype(spec), row_splits_dtype=tf.int64)
 
 
 def wire_dtype(spec: FeatureSpec) -> tf.DType:

@@ -11,7 +11,7 @@ from mlflow_tfconv.artifacts import Dataset
 from mlflow_tfconv.data.manifest import read_manifest
 from mlflow_tfconv.data.reading import read_dataset
 from mlflow_tfconv.data.records import find_damage
-from mlflow_tfconv.errors import DataError
+from mlflow_tfconv.errors import ConfigError, DataError
 
 
 def images(count: int) -> list[dict[str, Any]]:
@@ -91,6 +91,39 @@ def test_a_last_batch_that_is_not_full_can_be_left_out(write_dataset: Any) -> No
     dataset = read_dataset(write_dataset(images(5)), "train", 2, drop_remainder=True)
     assert labels_of(dataset) == [0, 1, 2, 3]
     assert len(dataset) == 2
+
+
+def test_a_split_smaller_than_a_full_batch_is_told(write_dataset: Any) -> None:
+    manifest = write_dataset(images(3))
+    with pytest.raises(ConfigError, match="batch size of at most 3"):
+        read_dataset(manifest, "train", 4, drop_remainder=True)
+    assert labels_of(read_dataset(manifest, "train", 4)) == [0, 1, 2]
+
+
+def test_a_single_example_is_a_batch(write_dataset: Any) -> None:
+    dataset = read_dataset(
+        write_dataset(images(1)), "train", 64, shuffle=True, drop_remainder=False
+    )
+    assert labels_of(dataset) == [0]
+
+
+def test_batches_can_wait_on_a_device(write_dataset: Any) -> None:
+    dataset = read_dataset(write_dataset(images(3)), "train", 2, prefetch_to="/CPU:0")
+    assert labels_of(dataset) == [0, 1, 2]
+
+
+def test_the_order_within_another_pipeline_is_decided_by_its_number(write_dataset: Any) -> None:
+    manifest = write_dataset(images(40))
+
+    def passes(*numbers: int) -> list[int]:
+        def one(number: tf.Tensor) -> tf.data.Dataset:
+            tf.random.set_seed(1)
+            return read_dataset(manifest, "train", 8, shuffle=True, seed=number)
+
+        return labels_of(tf.data.Dataset.from_tensor_slices(list(numbers)).flat_map(one))
+
+    assert passes(0, 1) == [*passes(0), *passes(1)]
+    assert passes(0) != passes(1)
 
 
 def test_arrays_of_varying_shape_are_padded_with_zeros(write_dataset: Any) -> None:
