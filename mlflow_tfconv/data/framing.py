@@ -221,7 +221,7 @@ class _Frames:
             return b""
 
     def _lost(self, problem: str) -> DataError:
-        if self._number == 0 and not is_header(self._buffer):
+        if self._number == 0 and self._failure is None and not is_header(self._buffer):
             found = what_it_is(self._buffer)
             if found is not None:
                 return _no_tfrecords(self._name, found)

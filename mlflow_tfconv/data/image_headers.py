@@ -21,6 +21,9 @@ _PNG_BEGIN = b"\x89PNG\r\n\x1a\n"
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 1, 6: 4}  # by colour type; TensorFlow has no gray with alpha
 _BMP_CHANNELS = {24: 3, 32: 4}
 
+# As Pillow's own limit: 0.5 GB of colour pixels, which a file of a few kilobytes may claim to have.
+_MOST_PIXELS = 2 * 89_478_485
+
 Shape = tuple[int, int, int]
 
 
@@ -62,7 +65,7 @@ def image_shape(data: bytes) -> Shape:
         shape = _SHAPES[form](data)
     except (struct.error, IndexError) as e:
         raise ImageDamagedError(f"a {form} image that is cut off after {len(data)} bytes") from e
-    if min(shape) <= 0:
+    if min(shape) <= 0 or shape[0] * shape[1] > _MOST_PIXELS:
         raise ImageDamagedError(f"a {form} image of {shape[1]}x{shape[0]} pixels")
     return shape
 

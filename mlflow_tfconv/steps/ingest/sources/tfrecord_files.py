@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -72,6 +72,26 @@ def split_said_by(name: str) -> str | None:
     parts = reversed(PurePosixPath(name).parts)
     words = [word for part in parts for word in re.split(r"[^a-z]+", part.lower())]
     return next((SPLIT_OF_WORD[word] for word in words if word in SPLIT_OF_WORD), None)
+
+
+def labels_beside(files: Iterable[RecordFile], names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """The classes that TFDS writes down beside its files: `label.labels.txt`, a name a line.
+
+    Args:
+        files: The files; remote ones are passed over.
+        names: Features of integers.
+    """
+    folders = {Path(found.file.url_or_path).parent for found in files if not found.file.remote}
+    found = {
+        name: folder / f"{name.replace('/', '_')}.labels.txt"
+        for folder in folders
+        for name in names
+    }
+    return {
+        name: tuple(file.read_text(encoding="utf-8").splitlines())
+        for name, file in found.items()
+        if file.is_file()
+    }
 
 
 def _holding_records(files: tuple[SourceFile, ...]) -> tuple[SourceFile, ...]:

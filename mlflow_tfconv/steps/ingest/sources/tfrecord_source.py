@@ -14,7 +14,11 @@ from mlflow_tfconv.errors import DataError
 from mlflow_tfconv.steps.ingest.config import IngestConfig
 from mlflow_tfconv.steps.ingest.sources.file_digests import DigestedFile, note_digests
 from mlflow_tfconv.steps.ingest.sources.source import Found, Piece
-from mlflow_tfconv.steps.ingest.sources.tfrecord_files import RecordFile, record_files
+from mlflow_tfconv.steps.ingest.sources.tfrecord_files import (
+    RecordFile,
+    labels_beside,
+    record_files,
+)
 from mlflow_tfconv.steps.ingest.sources.tfrecord_inference import inferred_features
 from mlflow_tfconv.steps.ingest.sources.tfrecord_sample import RecordSample, sample_of, where_of
 from mlflow_tfconv.steps.ingest.sources.tfrecord_told import tell_features
@@ -54,7 +58,7 @@ class TfrecordSource:
         sample = sample_of(files, config.tfrecord, skip=config.on_error == "skip")
         if not sample.features:
             raise _no_records(files, sample)
-        features = inferred_features(sample, config)
+        features = _with_classes(inferred_features(sample, config), files)
         tell_features(features, sample, given=bool(config.features), emit=emit)
         _tell_empty(files, emit)
         return cls(
@@ -114,6 +118,20 @@ class TfrecordSource:
             original_shapes=values.image_shapes,
             record=record if self.keep_records else None,
         )
+
+
+def _with_classes(
+    features: Mapping[str, FeatureSpec], files: tuple[RecordFile, ...]
+) -> dict[str, FeatureSpec]:
+    """Features with the classes that stand beside the files, where the recipe gives none."""
+    integers = [
+        name for name, spec in features.items() if spec.dtype == "int64" and not spec.class_names
+    ]
+    beside = labels_beside(files, integers)
+    return {
+        name: dataclasses.replace(spec, class_names=beside.get(name) or spec.class_names)
+        for name, spec in features.items()
+    }
 
 
 def _check_splits(files: tuple[RecordFile, ...]) -> None:

@@ -22,6 +22,10 @@ from mlflow_tfconv.steps.ingest.sources.tfrecord_messages import (
 Array = np.ndarray[Any, Any]
 
 _KIND_OF = {"i": "int64_list", "u": "int64_list", "b": "int64_list", "f": "float_list"}
+_OTHER_PLACE = {
+    True: "a feature of its own, where other records have a feature list",
+    False: "a feature list, where other records have a feature of its own",
+}
 _LIST_DTYPES = {"int64_list": np.int64, "float_list": np.float32}
 
 
@@ -60,6 +64,8 @@ class RecordReader:
         found = Values()
         for name, spec in self._features.items():
             try:
+                if name in (features if spec.sequence else lists):
+                    raise _MisfitError(_OTHER_PLACE[spec.sequence])
                 if spec.sequence:
                     steps = lists[name].feature if name in lists else ()
                     found.arrays[name] = self._steps(name, steps, found)

@@ -257,6 +257,18 @@ def test_names_of_tfds_and_of_no_suffix_are_found(ingest: Any, tmp_path: Path) -
     assert result.output.counts == {"validation": 1}
 
 
+def test_class_names_of_tfds_are_found(ingest: Any, tmp_path: Path) -> None:
+    (tmp_path / "label.labels.txt").write_text("cat\ndog\n")
+    manifest, _ = described(ingest, tmp_path, [example({"x": [1.0], "label": [1]})], label="label")
+    assert manifest.schema.features["label"].class_names == ("cat", "dog")
+
+
+def test_a_feature_in_two_places_is_told(ingest: Any, tmp_path: Path) -> None:
+    records = [sequence_example({"x": [1]}, {}), sequence_example({"y": [1]}, {"x": [[1]]})]
+    with pytest.raises(DataError, match="'x' is in the context and in the feature lists"):
+        described(ingest, tmp_path, records)
+
+
 def test_tensorflow_reads_the_new_shards(ingest: Any, tmp_path: Path) -> None:
     records = [example({"x": [n], "text": [b"a"]}) for n in range(50)]
     path = write_records(tmp_path / "all.tfrecord", records)
