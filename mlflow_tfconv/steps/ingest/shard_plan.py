@@ -86,7 +86,7 @@ class Cutting:
     def plans(self, split: str, segments: Sequence[Segment]) -> tuple[ShardPlan, ...]:
         """The shards of a split: near the size that was asked for, none of them tiny."""
         if self.shuffled:
-            of = math.ceil(_size(segments) / (_SOMEWHAT_MORE * self.shard_bytes))
+            of = _number(_size(segments), self.shard_bytes)
             return tuple(self._named(split, number, of) for number in range(of))
         shards = list(self._shards(segments))
         return tuple(
@@ -140,6 +140,11 @@ def _size(segments: Sequence[Segment]) -> int:
     return sum(segment.size_bytes for segment in segments)
 
 
+def _number(total: int, shard_bytes: int) -> int:
+    """How many shards come nearest to the size that was asked for."""
+    return max(round(total / shard_bytes), math.ceil(total / (_SOMEWHAT_MORE * shard_bytes)))
+
+
 def _placed(segments: Sequence[Segment]) -> Iterator[_Placed]:
     for segment in segments:
         offset = 0
@@ -151,7 +156,7 @@ def _placed(segments: Sequence[Segment]) -> Iterator[_Placed]:
 def _cut_evenly(runs: list[_Placed], shard_bytes: int) -> Iterator[list[_Placed]]:
     """As few lists as the size allows, all of about the same size."""
     total = sum(placed.run.size_bytes for placed in runs)
-    number = max(1, math.ceil(total / (_SOMEWHAT_MORE * shard_bytes)))
+    number = _number(total, shard_bytes)
     ends = [total * (n + 1) / number for n in range(number)]
     shards: list[list[_Placed]] = [[] for _ in ends]
     position, index = 0, 0

@@ -26,13 +26,16 @@ def events() -> list[Event]:
 
 @pytest.fixture
 def ingest(tmp_path: Path, events: list[Event]) -> Iterator[Ingest]:
-    """Runs the step on the code of a steps/ingest.py, each time into a new folder."""
+    """Runs the step on the code of a steps/ingest.py, into a new folder unless one is given."""
     path = list(sys.path)
 
-    def run(code: str = "", *, root: Path | None = None, **config: Any) -> StepResult:
+    def run(
+        code: str = "", *, root: Path | None = None, workdir: Path | None = None, **config: Any
+    ) -> StepResult:
         number = len(list(tmp_path.glob("run-*")))
-        workdir, home = tmp_path / f"run-{number}", root or tmp_path / f"recipe-{number}"
-        workdir.mkdir()
+        home = root or tmp_path / f"recipe-{number}"
+        workdir = workdir or tmp_path / f"run-{number}"
+        workdir.mkdir(exist_ok=True)
         (home / "steps").mkdir(parents=True, exist_ok=True)
         if code:
             (home / "steps" / "ingest.py").write_text(textwrap.dedent(code))

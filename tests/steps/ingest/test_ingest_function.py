@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import mlflow_tfconv as tfconv
+from mlflow_tfconv.engine.events import Event, Progress
+from mlflow_tfconv.errors import BusyError, ConfigError, DataError
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    path = tmp_path / "table.csv"
+    rows = "".join(f"{n},{n / 2},{n % 2}\n" for n in range(60))
+    path.write_text(f"a,b,y\n{rows}")
+    return path
+
+
+def test_data_are_written_without_a_recipe(table: Path, tmp_path: Path) -> None:
+    events: list[Event] = []
+    dataset = tfconv.ingest(
+        table, tmp_path / "out", using="csv", label="y", shard_mb=0.001, emit=events.append
+    )
+    assert sum(dataset.counts.values()) == 60
+    assert dataset.manifest == tmp_path / "out" / "manifest.json"
+    features, label = next(iter(tfconv.read_dataset(dataset, "train", 8)))
+    assert set(features) == {"a", "b"}
+    assert label.shape == (8,)
+    assert any(isinstance(event, Progress) for event in events)
+    assert not list((tmp_path / "out").glob(".*"))
+
+
+def test_a_second_call_replaces_the_first(table: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    tfconv.ingest(table, out, using="csv", shard_mb=0.001)
+    (out / "notes.txt").write_text("mine")
+    dataset = tfconv.ingest([table], out, using="csv", compression="gzip", layout="block")
+    assert sorted(path.name for path in out.iterdir() if path.suffix != ".png") == [
+        "manifest.json",
+        "notes.txt",
+        *(f"{split}-00000.tfrecord.gz" for split in ("test", "train", "validation")),
+    ]
+    assert len(list(tfconv.read_dataset(dataset, "train", 1))) == dataset.counts["train"]
+
+
+def test_a_call_that_fails_leaves_what_was_there(table: Path, tmp_path: Path) -> None:
+    before = tfconv.ingest(table, tmp_path / "out", using="csv")
+    table.write_text("a,b,y\n1,2\n")
+    with pytest.raises(DataError):
+        tfconv.ingest(table, tmp_path / "out", using="csv")
+    assert len(list(tfconv.read_dataset(before, "train", 60))) == 1
+
+
+def test_features_and_options_are_plain_values(table: Path, tmp_path: Path) -> None:
+    features = {"a": {"dtype": "float32"}, "y": {"dtype": "int64", "class_names": ["no", "yes"]}}
+    dataset = tfconv.ingest(table, tmp_path / "out", using="csv", label="y", features=features)
+    inputs, _ = next(iter(tfconv.read_dataset(dataset, "train", 2)))
+    assert inputs.dtype == "float32"
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"using": "cvs"}, "Did you mean 'csv'"),
+        ({"using": "csv", "lable": "y"}, "no argument 'lable'"),
+        ({"using": "csv", "writers": "many"}, "`writers` can't be used"),
+        ({"using": "csv", "features": {"a": {"type": "int64"}}}, "no setting 'type'"),
+    ],
+)
+def test_what_can_not_be_used_is_told(
+    table: Path, tmp_path: Path, options: dict[str, object], says: str
+) -> None:
+    with pytest.raises(ConfigError, match=says):
+        tfconv.ingest(table, tmp_path / "out", **options)
+
+
+def test_two_calls_for_one_folder_exclude_each_other(table: Path, tmp_path: Path) -> None:
+    from mlflow_tfconv.engine.lock import only_run
+
+    (tmp_path / "out" / ".ingest").mkdir(parents=True)
+    with (
+        only_run(tmp_path / "out" / ".ingest"),
+        pytest.raises(BusyError, match="call of `ingest` with this folder"),
+    ):
+        tfconv.ingest(table, tmp_path / "out", using="csv")
