@@ -23,6 +23,7 @@ from mlflow_tfconv.errors import ConfigError
 _BATCHES_ON_DEVICE = 2
 
 
+@as_written  # type: ignore[untyped-decorator]
 def read_dataset(
     manifest: Dataset | Manifest | Path | str,
     split: str,
@@ -54,7 +55,8 @@ def read_dataset(
         batch_size: Examples in a batch.
         shuffle: Whether the order changes with every pass; a number is the examples to draw from,
             otherwise about 64 MB of them. Without it the order is that in which they were written.
-        seed: Of the shuffling; within another pipeline also an int64 tensor, such as its epoch.
+        seed: Of the shuffling; within another pipeline also a whole number as a tensor, such as its
+            epoch.
         repeat: Whether to begin anew at the end, without an end.
         drop_remainder: Whether to leave out a last batch that is not full.
         ragged: Whether features of varying shape become tf.RaggedTensor; otherwise they are padded
@@ -80,7 +82,7 @@ def read_dataset(
     found = open_manifest(manifest)
     check_unchanged(found, split)
     bucketing = _bucketing(found.schema, bucket_by, bucket_boundaries)
-    order = Shuffling(seed=seed, examples=None if shuffle is True else shuffle) if shuffle else None
+    order = _shuffling(shuffle, seed)
     steps = _steps(found, split, batch_size, drop_remainder)
     if found.schema.layout == "block":
         dataset = _blocks(found, split, order).rebatch(batch_size, drop_remainder=drop_remainder)
@@ -113,6 +115,13 @@ def _bucketing(schema: Schema, feature: str | None, boundaries: Sequence[int]) -
     bucketing = Bucketing(feature=feature, boundaries=tuple(boundaries))
     bucketing.check(schema)
     return bucketing
+
+
+def _shuffling(shuffle: bool | int, seed: Seed) -> Shuffling | None:
+    if not shuffle:
+        return None
+    seed = tf.cast(seed, tf.int64) if tf.is_tensor(seed) else seed
+    return Shuffling(seed=seed, examples=None if shuffle is True else shuffle)
 
 
 def _steps(manifest: Manifest, split: str, batch_size: int, drop_remainder: bool) -> int:
