@@ -7,7 +7,7 @@ import hashlib
 import os
 import shutil
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -185,17 +185,6 @@ class ShardWriter:
         with self._stack:
             if kind is None:
                 self.finish()
-
-
-@contextmanager
-def split_writers(
-    folder: Path, splits: Iterable[str], shard_bytes: int
-) -> Iterator[dict[str, ShardWriter]]:
-    """A writer for each split; all are finished together, or none when an exception leaves."""
-    with ExitStack() as stack:
-        yield {
-            split: stack.enter_context(ShardWriter(folder, split, shard_bytes)) for split in splits
-        }
 
 
 def shard_name(split: str, number: int, compression: Compression = "") -> str:

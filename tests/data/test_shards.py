@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
+from typing import Any
 
+import google_crc32c
 import pytest
 
 from mlflow_tfconv.data.records import read_records
-from mlflow_tfconv.data.shards import ShardWriter, split_writers
+from mlflow_tfconv.data.shards import ShardWriter
 from mlflow_tfconv.errors import DataError
 
 
@@ -29,9 +32,9 @@ def test_a_record_larger_than_a_shard_gets_its_own(tmp_path: Path) -> None:
 
 def test_a_failure_leaves_finished_shards_only(tmp_path: Path) -> None:
     def write_and_fail() -> None:
-        with split_writers(tmp_path, ("train", "test"), 100) as writers:
-            for split in ("train", "train", "train", "test"):
-                writers[split].write(b"x" * 50)
+        with ShardWriter(tmp_path, "train", 100) as writer:
+            for _ in range(3):
+                writer.write(b"x" * 50)
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
@@ -40,6 +43,18 @@ def test_a_failure_leaves_finished_shards_only(tmp_path: Path) -> None:
         "train-00000.tfrecord",
         "train-00001.tfrecord",
     ]
+
+
+@pytest.mark.parametrize("compression", ["", "gzip"])
+def test_the_checksums_are_those_of_the_file(tmp_path: Path, compression: Any) -> None:
+    with ShardWriter(tmp_path, "train", 10**6, compression=compression) as writer:
+        writer.write(b"x" * 5000)
+    (shard,) = writer.shards
+    data = (tmp_path / shard.path).read_bytes()
+    assert shard.sha256 == hashlib.sha256(data).hexdigest()
+    assert int(shard.crc32c, 16) == google_crc32c.value(data)
+    assert (len(shard.crc32c), shard.size_bytes) == (8, len(data))
+    assert data[4:8] == b"\0\0\0\0" if compression else len(data) == 5016
 
 
 def test_a_split_without_examples_has_no_shards(tmp_path: Path) -> None:

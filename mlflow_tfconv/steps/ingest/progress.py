@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sized
-from typing import Any
 
 from mlflow_tfconv.engine.events import Emit, Progress
+from mlflow_tfconv.engine.overview import duration
 
 _EVERY_S = 0.25
 
@@ -24,12 +23,14 @@ class ReadingProgress:
         self._under_way: dict[int, tuple[int, int]] = {}
         self._done: dict[int, int] = {}
         self._kept = 0
+        self._kept_share = 0.0
         self._begun = self._told = time.monotonic()
 
     def kept(self, index: int, examples: int) -> None:
         """A piece was read by an earlier run."""
         self._kept += examples
         self._done[index] = examples
+        self._kept_share = self._share()
 
     def under_way(self, index: int, examples: int, size_bytes: int) -> None:
         """A piece has given so many examples, which take so many bytes."""
@@ -55,16 +56,27 @@ class ReadingProgress:
 
     def _tell(self) -> None:
         self._told = time.monotonic()
-        detail = f"{self._examples:,} examples {self._rate()}"
         if self._total_bytes:
-            done = round(self._bytes_done() / 1e6, 1)
-            total = round(self._total_bytes / 1e6, 1)
-            self._emit(Progress(label="MB read", done=done, total=total, detail=detail))
+            self._tell_of("MB read", self._bytes_done() / 1e6, self._total_bytes / 1e6)
         elif len(self._sizes) > 1:
-            done, total = len(self._done), len(self._sizes)
-            self._emit(Progress(label="parts read", done=done, total=total, detail=detail))
+            self._tell_of("parts read", len(self._done), len(self._sizes))
         else:
             self._emit(Progress(label="examples", done=self._examples, detail=self._rate()))
+
+    def _tell_of(self, label: str, done: float, total: float) -> None:
+        left, share = "", self._share()
+        if share > self._kept_share:
+            seconds = time.monotonic() - self._begun
+            rest_s = seconds * (1 - share) / (share - self._kept_share)
+            left = f", {duration(rest_s)} left"
+        detail = f"{self._examples:,} examples, {self._rate()}{left}"
+        self._emit(Progress(label=label, done=round(done, 1), total=round(total, 1), detail=detail))
+
+    def _share(self) -> float:
+        """How much of the whole was read, 0 to 1."""
+        if self._total_bytes:
+            return self._bytes_done() / self._total_bytes
+        return len(self._done) / len(self._sizes)
 
     def _bytes_done(self) -> int:
         """What pieces give is about their size: one under way is never more than done."""
@@ -92,16 +104,3 @@ class MakingProgress:
         if time.monotonic() - self._told > _EVERY_S:
             self._told = time.monotonic()
             self._emit(Progress(label="shards", done=self._done, total=self._total))
-
-
-def counted(examples: Iterable[Any], emit: Emit, label: str = "examples") -> Iterator[Any]:
-    """The same examples; now and then, and at the end, a Progress event tells their number."""
-    total = len(examples) if isinstance(examples, Sized) else None
-    done, told = 0, time.monotonic()
-    for example in examples:
-        yield example
-        done += 1
-        if time.monotonic() - told > _EVERY_S:
-            emit(Progress(label=label, done=done, total=total))
-            told = time.monotonic()
-    emit(Progress(label=label, done=done, total=done))
