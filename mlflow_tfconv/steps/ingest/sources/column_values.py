@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlflow_tfconv.steps.ingest.sources.table_columns import Kind
+
+_NUMBER = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$|^[+-]?(?i:inf(inity)?|nan)$"
+_TRUTHS = pa.array(["true", "false"])
+_FEW_OF = 20  # one in so many values may be a mistake
+_EXACT_IN_FLOAT32 = 2**24
 
 _ARROW = {
     "int64": pa.int64(),
@@ -57,28 +63,77 @@ def converted_each(array: Any, convert: Callable[[Any], Any]) -> tuple[Any, list
     return pa.concat_arrays(_halves(array, convert, 0, bad)), bad
 
 
-def kind_of(texts: Any, missing: Any, decimal: str) -> tuple[Kind | None, int]:
-    """The narrowest kind that all texts are, None when all are missing; and how many are missing."""
-    trimmed = pc.utf8_trim_whitespace(texts)
-    there = trimmed.filter(pc.invert(pc.is_in(trimmed, value_set=missing)))
-    gone = len(texts) - len(there)
-    if not len(there):
-        return None, gone
-    candidates: tuple[Kind, ...] = ("int64", "float32", "bool")
-    for kind in candidates:
-        plain = pc.replace_substring(there, decimal, ".") if kind == "float32" else there
-        if _fits(plain, kind):
-            return kind, gone
-    return "string", gone
+@dataclass(slots=True)
+class ColumnSample:
+    """What was seen of a column of texts.
 
+    Attributes:
+        values: Rows with a value.
+        missing: Rows without one.
+        numbers: The narrowest kind of those values that are numbers; None when none is.
+        large: Whether there are integers that a float32 does not tell apart.
+        truths: Values that are true or false.
+        odd: Values that are no numbers.
+        example: One of these.
+    """
 
-def wider(one: Kind | None, other: Kind | None) -> Kind | None:
-    """The kind that values of both are of."""
-    if one == other or other is None:
-        return one
-    if one is None:
-        return other
-    return "float32" if {one, other} == {"int64", "float32"} else "string"
+    values: int = 0
+    missing: int = 0
+    numbers: Kind | None = None
+    large: bool = False
+    truths: int = 0
+    odd: int = 0
+    example: str = ""
+
+    @property
+    def kind(self) -> Kind | None:
+        """What the values are; None when there is none.
+
+        A few odd values among many numbers are mistakes: they are told one by one when the column
+        is read, and don't make the numbers text.
+        """
+        if not self.values:
+            return None
+        if self.truths == self.values:
+            return "bool"
+        return self.numbers if self.odd * _FEW_OF <= self.values else "string"
+
+    @property
+    def best(self) -> Kind | None:
+        """The kind to read it as: integers are floats where some are missing, to be NaN."""
+        return "float32" if self.kind == "int64" and self.missing and not self.large else self.kind
+
+    def add(self, texts: Any, missing: Any, decimal: str) -> None:
+        """Looks at more values.
+
+        Args:
+            texts: A pyarrow array of strings.
+            missing: A pyarrow array of the texts that stand for a missing value.
+            decimal: What stands before decimals.
+        """
+        trimmed = pc.utf8_trim_whitespace(texts)
+        there = trimmed.filter(pc.invert(pc.is_in(trimmed, value_set=missing)))
+        plain = there if decimal == "." else pc.replace_substring(there, decimal, ".")
+        fits = pc.match_substring_regex(plain, _NUMBER)
+        numbers, odd = plain.filter(fits), there.filter(pc.invert(fits))
+        self.values += len(there)
+        self.missing += len(texts) - len(there)
+        self.truths += pc.sum(pc.is_in(pc.utf8_lower(odd), value_set=_TRUTHS)).as_py() or 0
+        self.odd += len(odd)
+        if len(odd) and not self.example:
+            self.example = odd[0].as_py()
+        if len(numbers):
+            self._add_numbers(numbers)
+
+    def _add_numbers(self, numbers: Any) -> None:
+        if self.numbers == "float32":
+            return
+        if _fits(numbers, "int64"):
+            self.numbers = "int64"
+            extremes = pc.min_max(pc.cast(numbers, pa.int64())).as_py().values()
+            self.large = self.large or max(map(abs, extremes)) > _EXACT_IN_FLOAT32
+        else:
+            self.numbers = "float32"
 
 
 def _halves(array: Any, convert: Callable[[Any], Any], first: int, bad: list[int]) -> list[Any]:

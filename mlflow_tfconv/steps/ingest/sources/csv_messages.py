@@ -9,7 +9,7 @@ import yaml
 from mlflow_tfconv.engine.events import Emit, Message
 from mlflow_tfconv.steps.ingest.config import IngestConfig
 from mlflow_tfconv.steps.ingest.sources.csv_sample import Sample
-from mlflow_tfconv.steps.ingest.sources.table_columns import TablePlan
+from mlflow_tfconv.steps.ingest.sources.table_columns import NUMERIC, TablePlan
 
 _FEW = 10
 
@@ -53,6 +53,16 @@ def _warnings(sample: Sample, plan: TablePlan) -> Iterator[str]:
         yield (
             f"Left out, as they have no value in the first rows: {_few(empty)}. Their types under "
             "`csv.types` would have them read."
+        )
+    odd = [
+        f"{name} ({seen.odd:,} of {seen.values:,} values, such as {seen.example!r:.40})"
+        for name, seen in sample.columns.items()
+        if seen.odd and name in plan.columns and plan.columns[name].kind in NUMERIC[:3]
+    ]
+    if odd:
+        yield (
+            f"Read as numbers, although a few values are none: {_few(odd)}. Their rows are errors; "
+            "`csv.types: {COLUMN: string}` makes the column text."
         )
     gaps = [
         f"{name} ({sample.columns[name].missing / max(sample.rows, 1):.1%})"

@@ -7,40 +7,17 @@ from dataclasses import dataclass
 from itertools import islice
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from mlflow_tfconv.errors import DataError
 from mlflow_tfconv.steps.ingest.source_file import SourceFile
-from mlflow_tfconv.steps.ingest.sources.column_values import kind_of, wider
+from mlflow_tfconv.steps.ingest.sources.column_values import ColumnSample
 from mlflow_tfconv.steps.ingest.sources.csv_header import Header, read_header
 from mlflow_tfconv.steps.ingest.sources.csv_options import CsvOptions
 from mlflow_tfconv.steps.ingest.sources.csv_rows import CsvRows
-from mlflow_tfconv.steps.ingest.sources.table_columns import Kind
 from mlflow_tfconv.steps.ingest.sources.table_examples import Rows
 from mlflow_tfconv.steps.ingest.sources.text_stream import TextStream
 
 _MOST_FILES = 10
-_EXACT_IN_FLOAT32 = 2**24
-
-
-@dataclass(slots=True)
-class ColumnSample:
-    """What was seen of a column.
-
-    Attributes:
-        kind: The narrowest kind that all values are of; None when there is no value.
-        missing: Rows without a value.
-        large: Whether it holds integers that a float32 does not tell apart.
-    """
-
-    kind: Kind | None = None
-    missing: int = 0
-    large: bool = False
-
-    @property
-    def best(self) -> Kind | None:
-        """The kind to read it as: integers are floats where some are missing, to be NaN."""
-        return "float32" if self.kind == "int64" and self.missing and not self.large else self.kind
 
 
 @dataclass(slots=True)
@@ -124,18 +101,9 @@ def _look_at(
 
 
 def _add(sample: Sample, rows: Rows, most: int, options: CsvOptions) -> None:
-    kept = pa.array([row for row in range(min(most, rows.count)) if row not in rows.blank])
+    places = [row for row in range(min(most, rows.count)) if row not in rows.blank]
+    kept = pa.array(places, pa.int64())
     missing = pa.array(options.missing_texts, pa.string())
     sample.rows += len(kept)
     for name, texts in rows.arrays.items():
-        kind, gone = kind_of(texts.take(kept.cast(pa.int64())), missing, options.decimal)
-        seen = sample.columns[name]
-        seen.kind, seen.missing = wider(seen.kind, kind), seen.missing + gone
-        if kind == "int64":
-            seen.large = seen.large or _has_large(texts)
-
-
-def _has_large(texts: pa.Array) -> bool:
-    """Whether an integer has so many digits; close enough to tell an id from a quantity."""
-    longest = pc.max(pc.utf8_length(pc.utf8_trim_whitespace(texts))).as_py() or 0
-    return bool(longest > len(str(_EXACT_IN_FLOAT32)))
+        sample.columns[name].add(texts.take(kept), missing, options.decimal)

@@ -106,6 +106,15 @@ def test_every_unfit_row_is_named_by_line_and_row_and_the_others_are_read(csv):
     assert found[-1].example == {"a": 4, "b": b"y"}
 
 
+def test_a_few_odd_values_among_numbers_are_mistakes_and_many_make_text(csv):
+    numbers = "".join(f"{n}\n" for n in range(30))
+    errors = csv.errors(f"a\n{numbers}oops\n")
+    assert "a.csv, line 32 (row 31): the value of the column 'a' is no int64" in errors[0]
+    assert "a (1 of 31 values, such as 'oops')" in csv.said[1]
+    assert csv.rows(f"a\n{numbers}12b\n7c\n")[0] == {"a": b"0"}
+    assert csv.rows(f"a\n{numbers}12b\n", types={"a": "string"})[-1] == {"a": b"12b"}
+
+
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
 def test_compressed_files_are_known_by_their_content(csv, pack):
     csv.write(pack(b"a,b\n1,x\n") + pack(b"2,y\n"), "data.csv.gz")
