@@ -37,6 +37,7 @@ def read_dataset(
     bucket_by: str | None = None,
     bucket_boundaries: Sequence[int] = (),
     prefetch_to: str | None = None,
+    skip: int = 0,
 ) -> tf.data.Dataset:
     """A split as a stream of batches, the same for the same seed on every machine.
 
@@ -67,6 +68,7 @@ def read_dataset(
             without them to the longest example of the batch.
         prefetch_to: The device where the batches are to be waiting, such as "/GPU:0"; such a stream
             can't be changed further.
+        skip: Batches to leave out at the begin of every pass, without parsing them.
 
     Returns:
         A tf.data.Dataset of (features, label): a tensor (batch, ...) where there is one, a dict
@@ -85,7 +87,8 @@ def read_dataset(
     order = _shuffling(shuffle, seed)
     steps = _steps(found, split, batch_size, drop_remainder)
     if found.schema.layout == "block":
-        dataset = _blocks(found, split, order).rebatch(batch_size, drop_remainder=drop_remainder)
+        batches = _blocks(found, split, order).rebatch(batch_size, drop_remainder=drop_remainder)
+        dataset = _after(batches, skip)
     else:
         records = _records(found, split, order)
         if bucketing is None:
@@ -94,11 +97,15 @@ def read_dataset(
             pools = bucketing.sorted(records, found, split, batch_size, order)
             records = pools.rebatch(batch_size, drop_remainder=drop_remainder)
         parse = _parser(found.schema, ragged, bucketing)
-        dataset = records.map(parse, num_parallel_calls=tf.data.AUTOTUNE)
+        dataset = _after(records, skip).map(parse, num_parallel_calls=tf.data.AUTOTUNE)
     # A shard that ends early at a whole record is told from its count.
-    dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps - skip))
     dataset = dataset.repeat() if repeat else dataset
     return _read_ahead(dataset, batch_size * example_bytes(found, split), prefetch_to)
+
+
+def _after(batches: tf.data.Dataset, skip: int) -> tf.data.Dataset:
+    return batches.skip(skip) if skip else batches
 
 
 def _read_ahead(dataset: tf.data.Dataset, batch_bytes: int, device: str | None) -> tf.data.Dataset:

@@ -23,6 +23,7 @@ from mlflow_tfconv.steps.train.callback_state import RandomStates
 from mlflow_tfconv.steps.train.stored_variables import (
     Index,
     fits,
+    make_ready,
     restore_variables,
     store_variables,
 )
@@ -117,6 +118,7 @@ class Backup:
         """
         folder = self._of(epochs, steps)
         _, index = _read(folder)
+        make_ready(model, index)
         if not fits(model, index):
             return Restored(weights=False, metrics=False)
         metrics = restore_variables(model, folder / _VARIABLES, index)
@@ -155,8 +157,7 @@ class Backup:
 def _read(folder: Path) -> tuple[TrainingState, Index]:
     # Written by this step into its own folder.
     state, index = pickle.loads((folder / _STATE).read_bytes())  # noqa: S301
-    wanted = sum(one.size_bytes for stored in index.values() for one in stored)
-    if (folder / _VARIABLES).stat().st_size != wanted:
+    if (folder / _VARIABLES).stat().st_size != index.size_bytes:
         raise ValueError(f"{folder} is cut")
     return state, index
 

@@ -14,6 +14,7 @@ from mlflow_tfconv.steps.train.callbacks_config import (
     check_rates,
 )
 from mlflow_tfconv.steps.train.out_of_range import at_least, out_of_range
+from mlflow_tfconv.steps.train.read_config import ReadConfig
 from mlflow_tfconv.steps.train.transfer_config import (
     CompileConfig,
     StartFromConfig,
@@ -56,7 +57,9 @@ class TrainConfig:
         max_batch_size: Most that `batch_size: auto` takes.
         params: Keyword arguments of `model_fn`, such as `{dropout: 0.2}`.
         seed: Decides initial weights, shuffling and dropout.
-        shuffle: Whether every epoch reads the examples in another order.
+        shuffle: Whether every epoch reads the examples in another order; a number is the examples
+            to draw the next one from, otherwise about 64 MB of them.
+        read: How examples of varying length become batches.
         monitor: Metric that tells the best epoch, whose weights are kept.
         mode: Whether a smaller ("min") or a greater ("max") value of it is better; "auto" tells it
             from the metric.
@@ -102,7 +105,8 @@ class TrainConfig:
     max_batch_size: int = 1024
     params: dict[str, Any] = field(default_factory=dict)
     seed: int = 0
-    shuffle: bool = True
+    shuffle: bool | int = True
+    read: ReadConfig = field(default_factory=ReadConfig)
     monitor: str = "val_loss"
     mode: Literal["auto", "min", "max"] = "auto"
     early_stopping: EarlyStoppingConfig | None = field(default_factory=EarlyStoppingConfig)
@@ -132,6 +136,7 @@ class TrainConfig:
             at_least(1, "batch_size", self.batch_size)
         at_least(1, "max_batch_size", self.max_batch_size)
         at_least(0, "seed", self.seed)
+        at_least(0, "shuffle", self.shuffle)
         if self.seed >= 2**32:
             raise out_of_range("seed", self.seed, "a whole number below 2**32")
         for key in ("gradient_accumulation", "steps_per_execution", "backup_every_steps"):

@@ -9,7 +9,7 @@ from mlflow_tfconv.steps.train.executions import stay_within_epochs
 from mlflow_tfconv.steps.train.job import TrainingJob
 from mlflow_tfconv.steps.train.libraries import library_of
 from mlflow_tfconv.steps.train.spans import spans
-from mlflow_tfconv.steps.train.stream import evaluation_stream, training_stream
+from mlflow_tfconv.steps.train.stream import evaluation_stream, on_device, training_stream
 
 
 def train_with_keras(model: Any, job: TrainingJob, callbacks: Any, keep: KeepState) -> None:
@@ -23,14 +23,14 @@ def train_with_keras(model: Any, job: TrainingJob, callbacks: Any, keep: KeepSta
     """
     if library_of(model) == "keras" and model.steps_per_execution > 1:
         stay_within_epochs(model, callbacks)
-    validation = evaluation_stream(job, "validation") if job.validates else None
+    validation = on_device(evaluation_stream(job, "validation"), job) if job.validates else None
     left = list(spans(job, keep.state))
     if not left:
         callbacks.on_train_begin()
     for span in left:
         callbacks.going_on(span.skip, span.steps)
         model.fit(
-            training_stream(job, span),
+            on_device(training_stream(job, span), job),
             steps_per_epoch=span.steps,
             validation_data=validation,
             initial_epoch=span.first,

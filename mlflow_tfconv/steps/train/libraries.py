@@ -56,6 +56,13 @@ def variables_of_optimizer(optimizer: Any) -> list[Any]:
     return [*known, *(value for value in values if isinstance(value, tf.Variable))]
 
 
+def weights_of_optimizer(optimizer: Any) -> list[Any]:
+    """The weights that a built optimizer moves; empty where it does not tell."""
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    known = getattr(inner, "_trainable_variables", None)
+    return list(known or ())
+
+
 def is_built(optimizer: Any) -> bool:
     """Whether an optimizer has made the variables that it keeps for each weight."""
     if isinstance(optimizer, keras.optimizers.Optimizer):

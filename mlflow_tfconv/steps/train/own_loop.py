@@ -13,7 +13,7 @@ from mlflow_tfconv.steps.train.functions import FILE
 from mlflow_tfconv.steps.train.job import TrainingJob
 from mlflow_tfconv.steps.train.libraries import is_compiled
 from mlflow_tfconv.steps.train.spans import Span, spans
-from mlflow_tfconv.steps.train.stream import evaluation_stream, training_stream
+from mlflow_tfconv.steps.train.stream import evaluation_stream, on_device, training_stream
 
 
 def train_with_own_loop(model: Any, job: TrainingJob, callbacks: Any, keep: KeepState) -> None:
@@ -53,8 +53,10 @@ class _Loop:
 
     def __init__(self, model: Any, job: TrainingJob, callbacks: Any, span: Span) -> None:
         self._model, self._job, self._callbacks, self._span = model, job, callbacks, span
-        self._stream = iter(training_stream(job, span))
-        self._validation = evaluation_stream(job, "validation") if job.validates else None
+        self._stream = iter(on_device(training_stream(job, span), job))
+        self._validation = (
+            on_device(evaluation_stream(job, "validation"), job) if job.validates else None
+        )
 
     def run(self, number: int, means: Means) -> dict[str, float]:
         """One epoch; gives its metrics."""

@@ -10,8 +10,14 @@ from typing import Any, BinaryIO
 import numpy as np
 import tensorflow as tf
 
-from mlflow_tfconv.steps.train.libraries import is_built, is_optimizer, variables_of_optimizer
-from mlflow_tfconv.steps.train.variables import METRICS, holders, variable_groups
+from mlflow_tfconv.steps.train.libraries import (
+    build,
+    is_built,
+    is_optimizer,
+    variables_of_optimizer,
+    weights_of_optimizer,
+)
+from mlflow_tfconv.steps.train.variables import METRICS, WEIGHTS, holders, variable_groups
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +40,22 @@ class Stored:
         return int(np.prod(self.shape, dtype=np.int64)) * _numpy_dtype(self.dtype).itemsize
 
 
-#: Group of variables to what is stored of each.
-Index = Mapping[str, tuple[Stored, ...]]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Index:
+    """What a file of variables holds.
+
+    Attributes:
+        groups: Group of variables to what is stored of each.
+        built_on: Optimizer to the numbers of the weights that it keeps variables for.
+    """
+
+    groups: Mapping[str, tuple[Stored, ...]]
+    built_on: Mapping[str, tuple[int, ...]]
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the file."""
+        return sum(one.size_bytes for stored in self.groups.values() for one in stored)
 
 
 def store_variables(model: Any, path: Path) -> Index:
@@ -45,11 +65,22 @@ def store_variables(model: Any, path: Path) -> Index:
         OSError: The disk is full, for example.
     """
     with path.open("wb") as file:
-        return {
+        groups = {
             name: tuple(_store(variable, file) for variable in variables)
             for name, variables in variable_groups(model).items()
             if variables
         }
+    return Index(groups=groups, built_on=_built_on(model))
+
+
+def make_ready(model: Any, index: Index) -> None:
+    """Lets the optimizers of a new model make the variables that those of the stored one had."""
+    weights = list(model.variables)
+    if not _agree(variable_groups(model)[WEIGHTS], index.groups.get(WEIGHTS, ())):
+        return
+    for name, thing in holders(model):
+        if name in index.built_on:
+            build(thing, [weights[number] for number in index.built_on[name]])
 
 
 def fits(model: Any, index: Index) -> bool:
@@ -59,8 +90,8 @@ def fits(model: Any, index: Index) -> bool:
     """
     groups = {name: variables for name, variables in variable_groups(model).items() if variables}
     later = {name for name, thing in holders(model) if is_optimizer(thing) and not is_built(thing)}
-    judged = (set(groups) | set(index)) - later - {METRICS}
-    return all(_agree(groups.get(name, []), index.get(name, ())) for name in judged)
+    judged = (set(groups) | set(index.groups)) - later - {METRICS}
+    return all(_agree(groups.get(name, []), index.groups.get(name, ())) for name in judged)
 
 
 def restore_variables(model: Any, path: Path, index: Index) -> bool:
@@ -70,12 +101,26 @@ def restore_variables(model: Any, path: Path, index: Index) -> bool:
         Whether metrics have them as well; they lack where they are not made yet.
     """
     groups, optimizers = variable_groups(model), dict(holders(model))
-    for name, stored in index.items():
+    for name, stored in index.groups.items():
         if _agree(groups[name], stored):
             _read_into(groups[name], stored, path)
         elif name != METRICS:
             _restore_when_built(optimizers[name], stored, path)
-    return _agree(groups[METRICS], index.get(METRICS, ()))
+    return _agree(groups[METRICS], index.groups.get(METRICS, ()))
+
+
+def _built_on(model: Any) -> dict[str, tuple[int, ...]]:
+    numbers = {id(weight): number for number, weight in enumerate(model.variables)}
+    found = {
+        name: [numbers.get(id(weight)) for weight in weights_of_optimizer(thing)]
+        for name, thing in holders(model)
+        if is_optimizer(thing) and is_built(thing)
+    }
+    return {
+        name: tuple(number for number in known if number is not None)
+        for name, known in found.items()
+        if known and None not in known
+    }
 
 
 def _store(variable: Any, file: BinaryIO) -> Stored:

@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from mlflow_tfconv.data.memory_budget import MemoryBudget
 from mlflow_tfconv.data.parsing import as_written
 from mlflow_tfconv.data.reading import read_dataset
 from mlflow_tfconv.steps.train.job import TrainingJob
@@ -15,6 +16,9 @@ from mlflow_tfconv.steps.train.weights import weighed
 
 #: Parts of the names of operations whose results hang on how often they have run before.
 _DRAWING = ("Random", "Multinomial", "PyFunc")
+#: Batches that wait for the model, besides those that reading keeps ready; more would only take
+#: memory. They let the next epoch begin to be read while this one is validated.
+_AHEAD = 2
 
 
 def training_stream(job: TrainingJob, span: Span) -> tf.data.Dataset:
@@ -38,18 +42,29 @@ def training_stream(job: TrainingJob, span: Span) -> tf.data.Dataset:
     if not draws:
         batches = _weighed_epochs(job, span.first, span.last, span.skip)
         augmented = batches.map(_of_pairs(function), num_parallel_calls=tf.data.AUTOTUNE)
-        return augmented.prefetch(tf.data.AUTOTUNE)
+        return augmented.prefetch(_AHEAD)
     # Random numbers of TensorFlow's stateful operations come in the order of the calls: one call at
     # a time, and after a restart all the calls of the batches before, without training on them.
     batches = _weighed_epochs(job, 0, span.last).map(_of_pairs(function))
     before = span.first * job.steps_per_epoch + span.skip
-    return batches.skip(before).prefetch(tf.data.AUTOTUNE)
+    return batches.skip(before).prefetch(_AHEAD)
 
 
 def evaluation_stream(job: TrainingJob, split: str) -> tf.data.Dataset:
     """The batches of a split in the order they were written, as training sees them."""
-    batches = read_dataset(job.manifest, split, job.batch_size)
+    batches = read_dataset(job.manifest, split, job.batch_size, **job.config.read.arguments())
     return weighed(batches, job, training=False)
+
+
+def on_device(batches: tf.data.Dataset, job: TrainingJob) -> tf.data.Dataset:
+    """The same stream, whose next batches are copied to the GPU while it computes.
+
+    What it gives can't be changed further.
+    """
+    kinds = [spec.dtype for spec in tf.nest.flatten(batches.element_spec, expand_composites=True)]
+    if job.context.device.kind == "cpu" or tf.string in kinds:
+        return batches
+    return batches.apply(tf.data.experimental.prefetch_to_device("/GPU:0", _AHEAD))
 
 
 def first_examples(job: TrainingJob) -> tuple[Any, Any]:
@@ -63,7 +78,7 @@ def first_examples(job: TrainingJob) -> tuple[Any, Any]:
 
 def _weighed_epochs(job: TrainingJob, first: int, last: int, skip: int = 0) -> tf.data.Dataset:
     batches = weighed(_epochs(job, first, last, skip), job, training=True)
-    return batches.prefetch(tf.data.AUTOTUNE)
+    return batches.prefetch(_AHEAD)
 
 
 def _epochs(job: TrainingJob, first: int, last: int, skip: int) -> tf.data.Dataset:
@@ -74,12 +89,17 @@ def _epochs(job: TrainingJob, first: int, last: int, skip: int) -> tf.data.Datas
         # Of this function's graph only. With 0 TensorFlow asks whether the other seed, a tensor
         # here, is 0 as well, and fails.
         tf.random.set_seed(config.seed + 1)
-        batches = read_dataset(
-            job.manifest, "train", job.batch_size, shuffle=config.shuffle, seed=number
+        return read_dataset(
+            job.manifest,
+            "train",
+            job.batch_size,
+            shuffle=config.shuffle,
+            seed=number,
+            skip=skip,
+            **config.read.arguments(),
         )
-        return batches.skip(skip) if skip else batches
 
-    return tf.data.Dataset.range(first, last).flat_map(epoch)
+    return tf.data.Dataset.range(first, last).flat_map(epoch).with_options(MemoryBudget().options())
 
 
 def _of_pairs(function: Callable[..., Any]) -> Any:

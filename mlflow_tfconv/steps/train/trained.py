@@ -13,11 +13,12 @@ from mlflow_tfconv.steps.train.callback_list import callback_list
 from mlflow_tfconv.steps.train.callbacks.best_epoch import BestEpoch
 from mlflow_tfconv.steps.train.callbacks.chosen import callbacks_of, kept_models
 from mlflow_tfconv.steps.train.callbacks.keep_state import KeepState, KeepStateOften
+from mlflow_tfconv.steps.train.callbacks.measure_speed import MeasureSpeed
 from mlflow_tfconv.steps.train.callbacks.watch_memory import PREFIX
 from mlflow_tfconv.steps.train.evaluation import tested
 from mlflow_tfconv.steps.train.job import TrainingJob
 from mlflow_tfconv.steps.train.keras_loop import train_with_keras
-from mlflow_tfconv.steps.train.libraries import build
+from mlflow_tfconv.steps.train.libraries import build, library_of
 from mlflow_tfconv.steps.train.own_loop import train_with_own_loop
 from mlflow_tfconv.steps.train.saving import save
 from mlflow_tfconv.steps.train.settings import in_force
@@ -34,8 +35,7 @@ def trained(model: Any, job: TrainingJob, during: Sequence[keras.callbacks.Callb
     """
     backup = Backup(job.resume, job.logs)
     state = _resumed(model, backup, job)
-    others, keep = _callbacks(model, job, during)
-    keep.state = state
+    others, keep = _callbacks(model, job, during, state)
     callbacks = callback_list(
         model, [*others, keep], epochs=job.config.epochs, steps=job.steps_per_epoch
     )
@@ -51,7 +51,7 @@ def trained(model: Any, job: TrainingJob, during: Sequence[keras.callbacks.Callb
         best_epoch=keep.state.best_epoch,
         monitor=job.monitor.best,
         test=tested(model, job),
-        memory={k: v for k, v in values.items() if k.startswith(PREFIX)},
+        memory={k: v for k, v in values.items() if k.startswith(PREFIX) and k.endswith("_mb")},
         in_force=in_force(model, job),
     )
 
@@ -60,9 +60,7 @@ def _resumed(model: Any, backup: Backup, job: TrainingJob) -> TrainingState | No
     """Brings back what a killed training left; its metrics are said again, for a new run."""
     state = backup.load()
     if state is not None:
-        optimizer = getattr(model, "optimizer", None)
-        if optimizer is not None:
-            build(optimizer, model.trainable_variables)
+        _build_alike(model)
         if not backup.restore_variables(model, state.epochs, state.steps).weights:
             job.emit(Message(text="The model has changed: training starts anew.", level="warning"))
             backup.clear()
@@ -76,18 +74,34 @@ def _resumed(model: Any, backup: Backup, job: TrainingJob) -> TrainingState | No
     return state
 
 
+def _build_alike(model: Any) -> None:
+    """An optimizer of tf_keras does not tell which weights it had, so it gets all."""
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is not None and library_of(model) == "tf_keras":
+        build(optimizer, model.trainable_variables)
+
+
 def _callbacks(
-    model: Any, job: TrainingJob, during: Sequence[keras.callbacks.Callback]
+    model: Any,
+    job: TrainingJob,
+    during: Sequence[keras.callbacks.Callback],
+    state: TrainingState | None,
 ) -> tuple[list[Any], KeepState]:
+    speed = MeasureSpeed(job)
+    if state is not None:
+        speed.goes_on(state.epochs, state.steps)
     best = BestEpoch(job.monitor.best, job.monitor.mode(job.monitor.best, model))
     others = [
         *callbacks_of(job, model, during),
+        speed,
         best,
         *kept_models(job, best),
         keras.callbacks.History(),
     ]
     kind = KeepState if job.config.backup_every_steps is None else KeepStateOften
-    return others, kind(job, others, best)
+    keep = kind(job, others, best)
+    keep.state = state
+    return others, keep
 
 
 def _take_best(model: Any, backup: Backup, state: TrainingState) -> None:

@@ -13,7 +13,7 @@ from mlflow_tfconv.steps.train.libraries import is_optimizer, variables_of_optim
 
 #: What `fit` resets at the start of every epoch.
 METRICS = "metrics"
-_WEIGHTS = "weights"
+WEIGHTS = "weights"
 _SEED = "seed"
 
 
@@ -25,7 +25,7 @@ def variable_groups(model: Any) -> dict[str, list[Any]]:
     """
     groups = {
         METRICS: [variable for metric in model.metrics for variable in metric.variables],
-        _WEIGHTS: list(model.variables),
+        WEIGHTS: list(model.variables),
         **{name: _variables_of(thing) for name, thing in holders(model)},
         _SEED: [global_seed_generator().state],
     }

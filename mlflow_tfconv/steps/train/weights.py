@@ -11,8 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from mlflow_tfconv.data.manifest import Manifest
+from mlflow_tfconv.data.named_stream import named_batches
 from mlflow_tfconv.data.parsing import as_written
-from mlflow_tfconv.data.reading import read_dataset
 from mlflow_tfconv.data.schema import FeatureSpec
 from mlflow_tfconv.engine.events import Param
 from mlflow_tfconv.errors import ConfigError, DataError
@@ -78,13 +78,10 @@ def class_counts(manifest: Manifest) -> dict[int, int]:
     Raises:
         ConfigError: Labels are no classes.
     """
-    schema = manifest.schema
-    if schema.layout == "example":  # the other layouts have to be read as they are
-        schema = replace(schema, features=schema.labels, key=None)
-    batches = read_dataset(replace(manifest, schema=schema), "train", _COUNTING_BATCH)
+    (label,) = manifest.schema.label
     counts: dict[int, int] = {}
-    for _, label in batches:
-        numbers, times = np.unique(classes_of(label).numpy(), return_counts=True)
+    for batch in named_batches(manifest, "train", [label], _COUNTING_BATCH):
+        numbers, times = np.unique(classes_of(batch[label]).numpy(), return_counts=True)
         for number, count in zip(numbers.tolist(), times.tolist(), strict=True):
             counts[number] = counts.get(number, 0) + count
     return counts

@@ -36,12 +36,7 @@ def callbacks_of(
         *during,
         LogRate(),
         WatchMemory(job.emit),
-        Watch(
-            job.emit,
-            epochs=job.config.epochs,
-            steps=job.steps_per_epoch,
-            monitor=job.monitor.best,
-        ),
+        Watch(job),
         *_early_stopping(job, model),
         *_slower_on_plateau(job, model),
         Logs(job.logs, job.config.tensorboard, example=lambda: small_batch(job), emit=job.emit),

@@ -11,10 +11,12 @@ from typing import Any
 
 import keras
 
-from mlflow_tfconv.engine.events import Emit, Progress
+from mlflow_tfconv.engine.events import Progress
 from mlflow_tfconv.steps.train.diagnosis.caught import all_finite
 from mlflow_tfconv.steps.train.diagnosis.not_finite import NotFiniteError
+from mlflow_tfconv.steps.train.job import TrainingJob
 from mlflow_tfconv.steps.train.monitor import no_such_metric
+from mlflow_tfconv.steps.train.pace import Pace
 
 _SECONDS_BETWEEN_BARS = 0.25
 
@@ -25,6 +27,7 @@ Logs = Mapping[str, float]
 class _Clock:
     """What is of this process alone, and not brought back in another."""
 
+    pace: Pace
     next_bar: float = 0.0
     epoch_began: float = 0.0
     lock: Any = field(default_factory=threading.Lock)
@@ -40,12 +43,13 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # keras carries no
     #: Keras asks for it: batches may be told by several threads.
     async_safe = True
 
-    def __init__(self, emit: Emit, *, epochs: int, steps: int, monitor: str) -> None:
+    def __init__(self, job: TrainingJob) -> None:
         super().__init__()
-        self._emit = emit
-        self._epochs, self._steps, self._monitor = epochs, steps, monitor
+        self._emit = job.emit
+        self._epochs, self._steps = job.config.epochs, job.steps_per_epoch
+        self._monitor = job.monitor.best
         self._epoch = self._together = 0
-        self._clock = _Clock()
+        self._clock = _Clock(pace=Pace(epochs=self._epochs, examples=job.counts["train"]))
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Remembers the epoch."""
@@ -99,12 +103,13 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # keras carries no
         )
         watched = f" {self._monitor} {logs[self._monitor]:.4f}" if self._monitor in logs else ""
         epoch = min(math.ceil(done), self._epochs)
+        pace = self._clock.pace.words(done, time.perf_counter())
         self._emit(
             Progress(
                 label="training",
                 done=done,
                 total=self._epochs,
-                detail=f"epoch {epoch}/{self._epochs} {values}{watched}",
+                detail=f"epoch {epoch}/{self._epochs} {values}{watched} {pace}".rstrip(),
             )
         )
 
