@@ -14,7 +14,8 @@ class DeviceOptions:
     """Limits of a device.
 
     Attributes:
-        memory_limit_mb: Most GPU memory to take, in MB (10^6 bytes); None takes no limit.
+        memory_limit_mb: Most GPU memory to take, in MB (10^6 bytes); None takes no limit. On the
+            CPU only what `batch_size: auto` may take on the host.
         memory_growth: Take GPU memory as it is needed instead of all of it at once.
         allocator: TensorFlow's GPU allocator; cuda_malloc_async knows no limit.
         intra_op_threads: Threads inside one operation; None lets the runtime decide.

@@ -24,6 +24,7 @@ from mlflow_tfconv.steps.train.adjusted import adjusted
 from mlflow_tfconv.steps.train.backup import Backup
 from mlflow_tfconv.steps.train.callbacks.chosen import callbacks_of_keras
 from mlflow_tfconv.steps.train.config import TrainConfig
+from mlflow_tfconv.steps.train.data_parallel import replicated
 from mlflow_tfconv.steps.train.diagnosis.caught import Catch
 from mlflow_tfconv.steps.train.diagnosis.explained import explained
 from mlflow_tfconv.steps.train.diagnosis.not_finite import NotFiniteError
@@ -127,7 +128,8 @@ def _on_device(context: StepContext) -> Iterator[None]:
     for name, value in in_force.params.items():
         context.emit(Param(name=name, value=value))
     # On a GPU TensorFlow itself knows best what belongs there.
-    with tf.device(place if context.device.kind == "cpu" else None):
+    on_cpu = tf.device(place if context.device.kind == "cpu" else None)
+    with on_cpu, replicated(context.device, context.emit):
         yield
 
 
