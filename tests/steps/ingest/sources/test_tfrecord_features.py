@@ -22,6 +22,7 @@ from mlflow_tfconv.data.reading import read_dataset
 from mlflow_tfconv.engine.events import Message
 from mlflow_tfconv.errors import ConfigError, DataError
 from mlflow_tfconv.steps.ingest.config import FeatureConfig
+from mlflow_tfconv.steps.ingest.sources import tfrecord_sample
 from mlflow_tfconv.steps.ingest.sources.tfrecord_options import TfrecordOptions
 
 
@@ -277,3 +278,21 @@ def test_tensorflow_reads_the_new_shards(ingest: Any, tmp_path: Path) -> None:
     paths = [str(path) for split in manifest.splits for path in manifest.shard_paths(split)]
     written = list(tf.data.TFRecordDataset(paths).as_numpy_iterator())
     assert sorted(written) == sorted(records)
+
+
+def test_what_a_sample_does_not_show_is_told_with_its_record(
+    ingest: Any, tmp_path: Path, events: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tfrecord_sample, "_LITTLE_BYTES", 0)
+    options = TfrecordOptions(sample_files=2, sample_records=3)
+    for name, lengths in (("a", (2, 2, 2)), ("b", (2, 5)), ("c", (2, 2, 2))):
+        records = [example({"x": [1] * length}) for length in lengths]
+        write_records(tmp_path / "in" / f"{name}.tfrecord", records)
+    with pytest.raises(DataError, match=r"b\.tfrecord, record 1 \(from 0\): the feature 'x'") as e:
+        ingest(using="tfrecord", location=str(tmp_path / "in"), tfrecord=options)
+    assert "{x: {dtype: int64, shape: [null]}}" in str(e.value)
+    assert any(getattr(event, "text", "").startswith("6 records of 2 files") for event in events)
+    features = {"x": FeatureConfig(dtype="int64", shape=(None,))}
+    config: dict[str, Any] = {"tfrecord": options, "features": features}
+    result = ingest(using="tfrecord", location=str(tmp_path / "in"), **config)
+    assert sum(result.output.counts.values()) == 8
