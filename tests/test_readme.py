@@ -13,15 +13,17 @@ import tomllib
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import click
 import jsonschema
 import pytest
+import yaml
 
-from mlflow_tfconv.config.recipe_config import read_recipe
+from mlflow_tfconv.config.recipe_config import StepsConfig, read_recipe
 from mlflow_tfconv.config.reference import BEGIN, END, SCHEMA_FILE, schema_text, with_reference
 from mlflow_tfconv.config.template import available_profiles
+from mlflow_tfconv.config.validation import validate
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -58,6 +60,13 @@ def test_its_python_blocks_run_in_order(tmp_path: Path) -> None:
         timeout=600,
     )
     assert run.returncode == 0, run.stderr[-4000:]
+
+
+@pytest.mark.parametrize(("line", "text"), list(blocks("yaml")))
+def test_its_parts_of_recipe_yaml_are_understood(line: int, text: str) -> None:
+    for step, config in yaml.safe_load(text).items():
+        kind = get_type_hints(StepsConfig)[step]
+        validate(kind, config, ("steps", step), lambda at: f"README.md, line {line}: {at}")
 
 
 def test_its_reference_of_recipe_yaml_is_what_the_config_classes_say() -> None:
