@@ -29,7 +29,7 @@ def curves(training: Training, path: Path) -> Picture:
         path: The PNG that is written.
     """
     panels = list(_panels(training).items())[:_MOST_PANELS]
-    columns = min(_COLUMNS, len(panels))
+    columns = 2 if len(panels) == 4 else min(_COLUMNS, len(panels))
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(4.6 * columns, 3.1 * rows), layout="constrained")
     FigureCanvasAgg(figure)
@@ -75,7 +75,7 @@ def _draw(panel: Any, title: str, lines: Lines, best_epoch: int) -> None:
     if title == "learning_rate" and _spans(lines[""]) > _LOGARITHMIC:
         panel.set_yscale("log")
     elif title.startswith("memory"):
-        panel.set_ylim(bottom=0)
+        panel.set_ylim(0, 1.15 * max(max(values) for values in lines.values()))
     panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     panel.grid(visible=True, alpha=0.3)
     panel.legend(fontsize="small")

@@ -32,6 +32,7 @@ from mlflow_tfconv.steps.train.diagnosis.repeat import repeat
 from mlflow_tfconv.steps.train.failures import told_in_a_line
 from mlflow_tfconv.steps.train.functions import TrainFunctions, train_functions
 from mlflow_tfconv.steps.train.job import TrainingJob, training_job
+from mlflow_tfconv.steps.train.layer_paths import count_names_anew
 from mlflow_tfconv.steps.train.model import check_fit, made_model
 from mlflow_tfconv.steps.train.out_of_memory import enough_memory
 from mlflow_tfconv.steps.train.settings import (
@@ -104,6 +105,7 @@ def _fitted(job: TrainingJob, more: Sequence[keras.callbacks.Callback]) -> Train
 
 def _made(job: TrainingJob) -> tuple[Any, tuple[str, ...] | None]:
     """The model, built and set up, and the names of its metrics."""
+    count_names_anew()
     model = made_model(job)
     set_over_compiled(model, job)
     return model, check_fit(model, *first_examples(job), job.schema)

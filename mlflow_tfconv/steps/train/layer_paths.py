@@ -7,7 +7,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
+from keras.src.utils.naming import reset_uids  # no public name for it
+
 from mlflow_tfconv.errors import ConfigError
+from mlflow_tfconv.steps.train.libraries import tf_keras_if_used
+
+
+def count_names_anew() -> None:
+    """Lets layers that nobody has named be called as in a process that has made no others.
+
+    Patterns of such names would else be about other layers when a process trains twice.
+    """
+    reset_uids()
+    legacy = tf_keras_if_used()
+    if legacy is not None:
+        legacy.backend.reset_uids()
 
 
 def layer_paths(model: Any, above: str = "") -> Iterator[tuple[str, Any]]:

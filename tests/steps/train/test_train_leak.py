@@ -64,7 +64,9 @@ def test_a_peak_between_two_looks_is_seen() -> None:
     del ballast
     peak, after = memory.take_peak_mb(), memory.take_peak_mb()
     memory.stop()
-    assert before is not None and peak is not None and after is not None
+    assert before is not None
+    assert peak is not None
+    assert after is not None
     assert peak - before > 100 > after - before
 
 

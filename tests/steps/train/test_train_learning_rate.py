@@ -70,6 +70,43 @@ def test_the_rate_follows_the_schedule_and_is_logged_every_epoch(
     assert result.output.history["learning_rate"] == pytest.approx((0.01, 0.005))
 
 
+STOPS = """
+class Stop(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        if os.environ.get("STOP") and self.model.optimizer.iterations == 9:
+            raise RuntimeError("stopped")
+
+def callbacks_fn():
+    return [Stop()]
+"""
+
+
+@pytest.mark.slow
+def test_rates_and_thawing_go_on_after_a_stop_as_if_nothing_had_happened(
+    dataset: Dataset, recipe: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = TrainConfig(
+        epochs=4,
+        batch_size=16,
+        learning_rate=LearningRateConfig(schedule="one_cycle"),
+        learning_rates={"dense": 0.001},
+        freeze=("dense",),
+        unfreeze_after=1,
+    )
+    context = StepContext(recipe_root=recipe(f"import os\n{STOPS}"))
+    straight, stopped = tmp_path / "straight", tmp_path / "stopped"
+    straight.mkdir()
+    stopped.mkdir()
+    expected = TrainStep(config).run(dataset, straight, context).output.history
+    monkeypatch.setenv("STOP", "1")
+    with pytest.raises(RuntimeError, match="stopped"):
+        TrainStep(config).run(dataset, stopped, context)
+    monkeypatch.delenv("STOP")
+    found = TrainStep(config).run(dataset, stopped, context).output.history
+    for name, values in expected.items():
+        assert found[name] == pytest.approx(values, rel=1e-4, abs=1e-5), name
+
+
 def test_a_plateau_lowers_the_rate(dataset: Dataset, recipe: Make, workdir: Path) -> None:
     plateau = PlateauConfig(patience=1, factor=0.5, min_delta=1e6)
     config = TrainConfig(

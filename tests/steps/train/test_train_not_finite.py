@@ -90,7 +90,8 @@ def test_features_and_labels_are_named_with_their_counts() -> None:
         "(the first is number 2)"
     )
     label = cause_in_batch(Batch(features=FEATURES, label=spoilt, label_names=("y",)))
-    assert label is not None and label.text.startswith("the label 'y' of this batch")
+    assert label is not None
+    assert label.text.startswith("the label 'y' of this batch")
     assert cause_in_batch(Batch(features=FEATURES, label=LABEL)) is None
 
 
@@ -99,7 +100,8 @@ def test_the_first_layer_is_named_with_what_went_in() -> None:
     inner.name = "inner"
     text = cause(functional(inner, keras.layers.Dense(3)))
     assert text.startswith("the layer 'inner/log' (Activation) gives ")
-    assert " NaN" in text and "from finite inputs (from -" in text
+    assert " NaN" in text
+    assert "from finite inputs (from -" in text
 
 
 def test_code_between_layers_is_told_by_the_layer_after_it() -> None:
