@@ -45,7 +45,7 @@ def describe_in_place(
         splits={split: tuple(splits[split]) for split in SPLITS if split in splits},
         folder=workdir,
     )
-    return described(manifest, read.statistics)
+    return described(manifest, read)
 
 
 def _shard(file: RecordFile, read: BundleRead, notes: Path, number: int) -> Shard:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlflow_tfconv.arguments import made_folder, path_of, settings
 from mlflow_tfconv.artifacts import Dataset
+from mlflow_tfconv.engine.atomic import write_text
 from mlflow_tfconv.engine.events import Event, ignore
 from mlflow_tfconv.engine.lock import only_run
 from mlflow_tfconv.engine.step import StepContext
@@ -113,11 +115,16 @@ def _run(config: IngestConfig, work: Path, emit: Emit) -> Dataset:
 def _put_in_place(work: Path, output: Path) -> None:
     """Moves what was made, the manifest last; what is left of an earlier dataset goes."""
     from mlflow_tfconv.data.manifest import FILE_NAME
-    from mlflow_tfconv.steps.ingest.work_folder import is_shard
+    from mlflow_tfconv.steps.ingest.work_folder import own_shards, refuse_foreign_shards
 
+    note = output / _WORK / "own.json"
+    own = own_shards(output) | set(json.loads(note.read_text()) if note.is_file() else ())
+    new = own_shards(work)
+    if new:
+        refuse_foreign_shards(output, own)
+    write_text(note, json.dumps(sorted(own | new)))  # for a call that is killed from here on
     (output / FILE_NAME).unlink(missing_ok=True)
-    for old in output.iterdir():
-        if is_shard(old.name):
-            old.unlink()
+    for name in own:
+        (output / name).unlink(missing_ok=True)
     for file in sorted(work.iterdir(), key=lambda file: file.name == FILE_NAME):
         file.replace(output / file.name)

@@ -50,7 +50,7 @@ class SourceRead:
         schema: Of all examples.
         statistics: Of all examples.
         skipped: What was left out.
-        reads: What is known of each bundle of `bundles_of(source.pieces())`, in order.
+        reads: What is known of each bundle, in order.
     """
 
     schema: Schema
@@ -129,21 +129,24 @@ def read_source(
         return _read(job, _work_folder(job), processes, emit)
 
 
-def described(manifest: Manifest, statistics: Statistics) -> Ingested:
+def described(manifest: Manifest, read: SourceRead) -> Ingested:
     """Data that were there already, as if they had been written."""
     work = WorkFolder(path=manifest.folder / NAME, output=manifest.folder)
-    return Ingested(manifest=manifest, statistics=statistics, skipped=Skipped(), work=work)
+    return Ingested(manifest=manifest, statistics=read.statistics, skipped=read.skipped, work=work)
 
 
-def _job(source: Source, config: IngestConfig, root: Path, workdir: Path) -> ReadingJob:
+def _job(
+    source: Source, config: IngestConfig, root: Path, workdir: Path, *, write: bool = True
+) -> ReadingJob:
     pieces = source.pieces()
     return ReadingJob(
         source=source,
         config=config,
         root=root,
-        bundles=bundles_of(pieces),
+        bundles=bundles_of(pieces, apart=not write),
         folder=workdir / NAME,
         output=workdir,
+        write=write,
         needed_bytes=size_of(pieces),
     )
 

@@ -14,6 +14,7 @@ from mlflow_tfconv.data.manifest import FILE_NAME, Shard
 from mlflow_tfconv.data.shards import Disk
 from mlflow_tfconv.engine.atomic import write_text
 from mlflow_tfconv.engine.parts import fingerprint_of
+from mlflow_tfconv.errors import ConfigError
 from mlflow_tfconv.steps.ingest.bundles import Bundle
 from mlflow_tfconv.steps.ingest.reading_job import BundleRead, ReadingJob
 from mlflow_tfconv.steps.ingest.segments import Segment, files_of
@@ -22,7 +23,7 @@ from mlflow_tfconv.steps.ingest.statistics import Statistics
 
 NAME = ".unfinished"
 _INPUTS, _ASSEMBLY = "inputs.json", "assembly.json"
-_OURS = re.compile(r"\.?(train|validation|test)-\d{5}\.tfrecord(\.gz)?(\.unfinished)?")
+_SHARD = re.compile(r"(train|validation|test)-\d{5}\.tfrecord(\.gz)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +83,7 @@ class WorkFolder:
         shuffled: Whether the segments are.
         needed_bytes: About what all of it takes; None when nobody knows.
         assembling: Whether shards are being made already, so that segments may be gone.
+        writes: Whether there are going to be shards.
     """
 
     path: Path
@@ -89,6 +91,7 @@ class WorkFolder:
     shuffled: bool = False
     needed_bytes: int | None = None
     assembling: bool = False
+    writes: bool = True
 
     @classmethod
     def of(cls, job: ReadingJob) -> WorkFolder:
@@ -98,27 +101,31 @@ class WorkFolder:
             output=job.output,
             shuffled=job.config.shuffle,
             needed_bytes=job.needed_bytes,
+            writes=job.write,
         )
 
     def open(self, inputs: Mapping[str, Any]) -> None:
-        """Makes it ready; what was made of other inputs goes, and the shards made of it."""
-        file, mark = self.path / _INPUTS, {"inputs": fingerprint_of(inputs)}
-        if _read(file) != mark:
-            self.clear()
-            with self._disk.writing():
-                self.path.mkdir(parents=True)
-                write_text(file, json.dumps(mark))
+        """Makes it ready; what was made of other inputs goes, and the shards made of it.
 
-    def clear(self) -> None:
-        """Removes all that an ingest has made."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        Raises:
+            ConfigError: Somebody else's files have names that shards would get.
+        """
+        file, mark = self.path / _INPUTS, {"inputs": fingerprint_of(inputs)}
+        if _read(file) == mark:
+            return
+        self._remove_shards()
         (self.output / FILE_NAME).unlink(missing_ok=True)
-        self._remove_shards(())
+        shutil.rmtree(self.path, ignore_errors=True)
+        if self.writes:
+            refuse_foreign_shards(self.output, own_shards(self.output))
+        with self._disk.writing():
+            self.path.mkdir(parents=True)
+            write_text(file, json.dumps(mark))
 
     def remove(self, kept: Collection[str]) -> None:
-        """Removes the folder, and what it has made but those files."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        """Removes the folder, and of the shards that were made those that have no examples."""
         self._remove_shards(kept)
+        shutil.rmtree(self.path, ignore_errors=True)
 
     def keep_bundle(self, bundle: Bundle, read: BundleRead, statistics: Statistics) -> None:
         """Notes that a bundle was read; its segments are complete."""
@@ -176,10 +183,15 @@ class WorkFolder:
             for name in files_of(segment, shuffled=self.shuffled):
                 (self.path / name).unlink(missing_ok=True)
 
-    def _remove_shards(self, kept: Collection[str]) -> None:
-        for file in self.output.iterdir():
-            if is_shard(file.name) and file.name not in kept:
-                file.unlink()
+    def _remove_shards(self, kept: Collection[str] = ()) -> None:
+        """Of this ingest, or of the one that has left its manifest; never what others have made."""
+        assembly = self.assembly()
+        own = {plan.name for plan in assembly.plans} if assembly else set()
+        for name in (own | own_shards(self.output)) - set(kept):
+            (self.output / name).unlink(missing_ok=True)
+        for unfinished in self.output.glob(".*.unfinished"):
+            if _SHARD.fullmatch(unfinished.stem.removeprefix(".")):
+                unfinished.unlink()
 
     @property
     def _disk(self) -> Disk:
@@ -195,9 +207,27 @@ class WorkFolder:
         return all((self.path / s.name).stat().st_size == s.size_bytes for s in segments)
 
 
-def is_shard(name: str) -> bool:
-    """Whether a file has the name of a shard, finished or not."""
-    return _OURS.fullmatch(name) is not None
+def own_shards(folder: Path) -> set[str]:
+    """The shards in a folder that its manifest lists, not those that lie elsewhere."""
+    data = _read(folder / FILE_NAME) or {}
+    shards = [shard for found in data.get("splits", {}).values() for shard in found]
+    return {shard["path"] for shard in shards if _SHARD.fullmatch(shard["path"])}
+
+
+def refuse_foreign_shards(folder: Path, own: Collection[str]) -> None:
+    """Refuses a folder in which other files than its own have the names of shards.
+
+    Raises:
+        ConfigError: There is one.
+    """
+    for file in sorted(folder.iterdir()):
+        if _SHARD.fullmatch(file.name) and file.name not in own:
+            raise ConfigError(
+                f"{folder} holds TFRecord files of somebody else, which would be written over.",
+                received=file.name,
+                expected="a folder without train-*, validation-* and test-*.tfrecord",
+                fix="Name another folder for the dataset.",
+            )
 
 
 def _read(file: Path) -> Any:

@@ -84,3 +84,40 @@ def test_two_calls_for_one_folder_exclude_each_other(table: Path, tmp_path: Path
         pytest.raises(BusyError, match="call of `ingest` with this folder"),
     ):
         tfconv.ingest(table, tmp_path / "out", using="csv")
+
+
+def test_files_of_somebody_else_are_not_written_over(table: Path, tmp_path: Path) -> None:
+    theirs = tmp_path / "out" / "train-00000.tfrecord"
+    theirs.parent.mkdir()
+    theirs.write_bytes(b"precious")
+    with pytest.raises(ConfigError, match="TFRecord files of somebody else"):
+        tfconv.ingest(table, tmp_path / "out", using="csv")
+    assert theirs.read_bytes() == b"precious"
+
+
+def test_a_manifest_may_lie_beside_files_that_stay_where_they_are(
+    table: Path, tmp_path: Path
+) -> None:
+    first = tfconv.ingest(table, tmp_path / "first", using="csv")
+    (tmp_path / "first" / "manifest.json").rename(tmp_path / "kept.json")
+    again = tfconv.ingest(tmp_path / "first", tmp_path / "first", using="tfrecord")
+    assert again.counts == first.counts
+    assert len(list(tfconv.read_dataset(again, "train", 60))) == 1
+
+
+def test_a_call_that_is_killed_while_it_puts_shards_in_place_is_made_again(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = Path.replace
+
+    def stop(file: Path, target: Path) -> Path:
+        if file.name == "validation-00000.tfrecord" and ".unfinished" not in str(file):
+            raise KeyboardInterrupt
+        return replace(file, target)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "replace", stop)
+        tfconv.ingest(table, tmp_path / "out", using="csv")
+    assert not (tmp_path / "out" / "manifest.json").exists()
+    dataset = tfconv.ingest(table, tmp_path / "out", using="csv")
+    assert len(list(tfconv.read_dataset(dataset, "train", 60))) == 1
