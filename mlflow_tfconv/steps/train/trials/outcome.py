@@ -84,7 +84,7 @@ def _rank(trial: Trial, direction: str) -> tuple[Any, ...]:
 
 def _state(trial: Trial) -> str:
     if trial.state == "done":
-        return "kept" if trial.kept else "done"
+        return "done before" if trial.kept else "done"
     reason = next(iter(trial.reason.splitlines()), "").removeprefix(f"{trial.title} ")
     if len(reason) > _LONGEST_REASON:
         reason = f"{reason[:_LONGEST_REASON]}..."
