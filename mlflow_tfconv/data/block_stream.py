@@ -8,17 +8,14 @@ from typing import Any
 
 import tensorflow as tf
 
+from mlflow_tfconv.data.block_files import BlockFiles
 from mlflow_tfconv.data.manifest import Manifest
 from mlflow_tfconv.data.parsing import as_written
-from mlflow_tfconv.data.record_stream import Seed, Shuffling, ordered_records, shards_in_turn
+from mlflow_tfconv.data.record_stream import Seed, Shuffling, ordered_records, shuffled_records
 from mlflow_tfconv.data.row_columns import RowColumns
-from mlflow_tfconv.data.segments import Segments
 
-# Fixed numbers: AUTOTUNE would make the order of the examples hang on the number of cores.
-_SEGMENTS_AT_ONCE = 16
-_POOL_BYTES = 8_000_000
+_POOL_BYTES = 12_000_000
 _POOLS_AT_ONCE = 2
-_READERS = 2
 
 Arrange = Callable[[dict[str, Any]], Any]
 
@@ -40,68 +37,84 @@ class Blocks:
     arrange: Arrange
 
     def ordered(self) -> tf.data.Dataset:
-        """In the order they were written, in batches of about 8 MB."""
-        layout = RowColumns.of(self.manifest.schema)
-        records = ordered_records(self.manifest, self.split).batch(_pooled(layout))
-
-        def columns(some: tf.Tensor) -> Any:
-            rows, places = layout.rows(some)
-            full = tf.size(places) == tf.shape(rows)[0]
-            rows = tf.cond(full, lambda: rows, lambda: tf.gather(rows, places))
-            return self.arrange(layout.columns(rows, self.names))
-
-        return records.map(as_written(columns), num_parallel_calls=_POOLS_AT_ONCE)
+        """In the order they were written, in batches of about 12 MB."""
+        if self._compressed:
+            records = ordered_records(self.manifest, self.split).batch(self._pooled(None))
+            return self._pools(records, self._layout.rows)
+        files = BlockFiles.of(self.manifest, self.split)
+        numbers = tf.data.Dataset.range(files.records).batch(self._pooled(None))
+        return self._pools(numbers, lambda some: self._read(files, some))
 
     def shuffled(self, shuffling: Shuffling) -> tf.data.Dataset:
-        """In another order with every pass, in batches of about 8 MB.
+        """In another order with every pass, in batches of about 12 MB.
 
-        Where the shards are not compressed, a random order of the whole split's segments (about
-        2 MB of neighbours) decides what is read next. Sixteen of them are read in turn, their
-        records drawn from a buffer, and the rows of each 8 MB of records are put into a random
-        order. So an example may come at any place, and those that are neighbours on the disk are
-        spread over about as many examples as the buffer and the pool hold.
+        The records (about 256 KB of examples that were written one after the other) of all shards
+        are put into a random order. So many of them as make 12 MB are read, each from its place,
+        and their examples put into a random order. So an example may come at any place, every batch
+        is drawn from dozens of places all over the split, and what was written together comes
+        within the same 12 MB.
+
+        Compressed shards can't be read in any order: see `shuffled_records`.
         """
-        layout = RowColumns.of(self.manifest.schema)
-        pooled = _pooled(layout)
-        drawn = (shuffling.examples or 0) * layout.row_bytes or shuffling.budget.shuffle_bytes
-        buffered = max(drawn // layout.record_bytes - pooled, 1)
-        records = self._in_random_order(shuffling.seed).shuffle(buffered, seed=shuffling.seed)
-        numbers = tf.data.Dataset.random(seed=shuffling.seed, rerandomize_each_iteration=True)
+        key = tf.data.Dataset.random(seed=shuffling.seed, rerandomize_each_iteration=True)
+        pooled = self._pooled(shuffling)
+        if self._compressed:
+            records = shuffled_records(self.manifest, self.split, self._of_records(shuffling))
+            pools = tf.data.Dataset.zip((records.batch(pooled), key))
+            return self._pools(pools, lambda some, key: _mixed(self._layout.rows(some), key))
+        files = BlockFiles.of(self.manifest, self.split)
+        numbers = _permutation(files.records, shuffling.seed, pooled)
+        pools = tf.data.Dataset.zip((numbers, key))
+        return self._pools(pools, lambda some, key: _mixed(self._read(files, some), key))
 
-        def mixed(some: tf.Tensor, number: tf.Tensor) -> Any:
-            rows, places = layout.rows(some)
-            order = tf.random.experimental.stateless_shuffle(places, seed=tf.stack([number, 0]))
-            return self.arrange(layout.columns(tf.gather(rows, order), self.names))
+    @property
+    def _layout(self) -> RowColumns:
+        return RowColumns.of(self.manifest.schema)
 
-        pools = tf.data.Dataset.zip((records.batch(pooled), numbers))
-        return pools.map(as_written(mixed), num_parallel_calls=_POOLS_AT_ONCE)
+    @property
+    def _compressed(self) -> bool:
+        return any(shard.compression for shard in self.manifest.splits[self.split])
 
-    def _in_random_order(self, seed: Seed) -> tf.data.Dataset:
-        if any(shard.compression for shard in self.manifest.splits[self.split]):
-            return shards_in_turn(self.manifest, self.split, seed, each=1)
-        segments = Segments.of(self.manifest, self.split)
-        at_once = min(segments.count, _SEGMENTS_AT_ONCE)
-        return _permutation(segments.count, seed).interleave(
-            as_written(segments.read),
-            cycle_length=at_once,
-            block_length=1,
-            num_parallel_calls=min(at_once, _READERS),
-            deterministic=True,
-        )
+    def _pooled(self, shuffling: Shuffling | None) -> int:
+        """How many records to bring together."""
+        asked = shuffling.examples if shuffling else None
+        pool_bytes = asked * self._layout.row_bytes if asked else _POOL_BYTES
+        return max(pool_bytes // self._layout.record_bytes, 1)
+
+    def _of_records(self, shuffling: Shuffling) -> Shuffling:
+        """The same with the number of records for that of examples."""
+        fitting = shuffling.budget.shuffle_bytes // self._layout.record_bytes
+        asked = (shuffling.examples or 0) // self._layout.per_record
+        return Shuffling(seed=shuffling.seed, examples=max(asked or fitting, 1))
+
+    def _read(self, files: BlockFiles, numbers: tf.Tensor) -> tf.Tensor:
+        # TensorFlow's own readers can only begin at the start of a file.
+        rows = tf.numpy_function(files.rows, [numbers], tf.uint8, stateful=False)
+        return tf.ensure_shape(rows, (None, self._layout.row_bytes))
+
+    def _pools(self, pools: tf.data.Dataset, rows_of: Callable[..., tf.Tensor]) -> tf.data.Dataset:
+        def examples(*pool: tf.Tensor) -> Any:
+            return self.arrange(self._layout.columns(rows_of(*pool), self.names))
+
+        return pools.map(as_written(examples), num_parallel_calls=_POOLS_AT_ONCE)
 
 
-def _permutation(count: int, seed: Seed) -> tf.data.Dataset:
+def _mixed(rows: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
+    places = tf.range(tf.shape(rows)[0])
+    order = tf.random.experimental.stateless_shuffle(places, seed=tf.stack([key, 0]))
+    return tf.gather(rows, order)
+
+
+def _permutation(count: int, seed: Seed, at_once: int) -> tf.data.Dataset:
     """The numbers below `count` in a random order, another with every pass; without a buffer."""
-    number = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).take(1)
+    keys = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).take(1)
 
-    def in_order(number: tf.Tensor) -> tf.data.Dataset:
-        key = tf.stack([number, 1])
-        return tf.data.Dataset.range(count).map(
-            lambda at: tf.random.experimental.index_shuffle(at, key, count - 1)
+    def in_order(key: tf.Tensor) -> tf.data.Dataset:
+        pair = tf.stack([key, 1])
+        return (
+            tf.data.Dataset.range(count)
+            .batch(at_once)
+            .map(lambda some: tf.random.experimental.index_shuffle(some, pair, count - 1))
         )
 
-    return number.flat_map(as_written(in_order))
-
-
-def _pooled(layout: RowColumns) -> int:
-    return max(_POOL_BYTES // layout.record_bytes, 1)
+    return keys.flat_map(as_written(in_order))

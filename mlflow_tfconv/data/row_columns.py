@@ -38,20 +38,21 @@ class RowColumns:
         """Size of the data of a full record."""
         return self.row_bytes * self.per_record
 
-    def rows(self, records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The rows of some records, and which of them are there.
+    def rows(self, records: tf.Tensor) -> tf.Tensor:
+        """The rows of some records.
 
         Args:
-            records: (n,) strings; what stands behind the rows of a full record does not matter.
+            records: (n,) strings.
 
         Returns:
-            (n * per_record, row_bytes) uint8, and the indices, rising int64, of those that are not
-            the padding of a short record.
+            (rows, row_bytes) uint8.
         """
-        data = tf.io.decode_raw(records, tf.uint8, fixed_length=self.record_bytes)
         there = tf.strings.length(records) // self.row_bytes
+        data = tf.io.decode_raw(records, tf.uint8, fixed_length=self.record_bytes)
+        padded = tf.reshape(data, (-1, self.row_bytes))
         places = tf.where(tf.reshape(tf.sequence_mask(there, self.per_record), (-1,)))
-        return tf.reshape(data, (-1, self.row_bytes)), tf.reshape(places, (-1,))
+        full = tf.size(places) == tf.shape(padded)[0]
+        return tf.cond(full, lambda: padded, lambda: tf.gather_nd(padded, places))
 
     def columns(self, rows: tf.Tensor, names: Collection[str]) -> dict[str, tf.Tensor]:
         """The features of these names, each (batch, ...), from (batch, row_bytes) uint8."""
