@@ -39,6 +39,7 @@ if TYPE_CHECKING:  # what editors and type checkers see of the names below
     from mlflow_tfconv.steps.register.config import RegisterConfig
     from mlflow_tfconv.steps.register.step import RegisterStep
     from mlflow_tfconv.steps.train.config import TrainConfig
+    from mlflow_tfconv.steps.train.functions import TrainFunctions
     from mlflow_tfconv.steps.train.step import TrainStep
 
 __all__ = [
@@ -74,6 +75,7 @@ __all__ = [
     "TensorSpec",
     "Text",
     "TrainConfig",
+    "TrainFunctions",
     "TrainStep",
     "Variant",
     "VariantReport",
@@ -92,6 +94,7 @@ _SHARED = {
         *("ArtifactFile", "Message", "Metric", "Param", "Progress", "Tag"),
     ),
     "mlflow_tfconv.engine.step": ("Step", "StepContext", "StepResult"),
+    "mlflow_tfconv.steps.train.functions": ("TrainFunctions",),
 }
 _HOMES = {name: home for home, names in _SHARED.items() for name in names} | {
     f"{room.capitalize()}{kind}": f"mlflow_tfconv.steps.{room}.{kind.lower()}"

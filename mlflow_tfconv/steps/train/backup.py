@@ -8,7 +8,6 @@ decides what is to come is kept.
 
 from __future__ import annotations
 
-import errno
 import os
 import pickle
 import shutil
@@ -20,6 +19,7 @@ from typing import Any
 from mlflow_tfconv.engine.events import Metric
 from mlflow_tfconv.errors import StepError
 from mlflow_tfconv.steps.train.callback_state import RandomStates
+from mlflow_tfconv.steps.train.failures import disk_is_full
 from mlflow_tfconv.steps.train.stored_variables import (
     Index,
     fits,
@@ -163,7 +163,7 @@ def _read(folder: Path) -> tuple[TrainingState, Index]:
 
 
 def _not_kept(error: OSError, state: TrainingState, folder: Path) -> StepError:
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    full = disk_is_full(error)
     where = (
         f"{state.steps} steps into epoch {state.epochs + 1}"
         if state.steps

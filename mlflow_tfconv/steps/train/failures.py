@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import re
 import traceback
 from collections.abc import Iterator
@@ -31,15 +33,24 @@ _ELSE = "Look into the log: it has the whole message, with the layer or the oper
 
 @contextlib.contextmanager
 def told_in_a_line() -> Iterator[None]:
-    """Errors of TensorFlow become a StepError with the reason alone.
+    """Errors of TensorFlow become a StepError with the reason alone, and so does a full disk.
 
     Raises:
-        StepError: From TensorFlow's error, which has the rest.
+        StepError: From the error, which has the rest.
         OpError: It is the user's own code, or a lack of memory, of which others tell more.
     """
     try:
         yield
-    except tf.errors.OpError as e:
+    except (tf.errors.OpError, OSError) as e:
+        if disk_is_full(e):
+            raise StepError(
+                "The disk is full.",
+                received=first_reason(str(e)),
+                expected="room for the model, the logs, and the states that training goes on from",
+                fix="Make room and run the same command again: it goes on after the last epoch.",
+            ) from e
+        if isinstance(e, OSError):
+            raise
         if from_users_code(e) or shortage_in(str(e)) is not None:
             raise
         reason = first_reason(str(e.message or e))
@@ -47,6 +58,12 @@ def told_in_a_line() -> Iterator[None]:
         raise StepError(
             f"TensorFlow could not train the model: {reason}", received=type(e).__name__, fix=fix
         ) from e
+
+
+def disk_is_full(error: Exception) -> bool:
+    """Whether something could not be written for lack of room; libraries lose the number."""
+    number = error.errno if isinstance(error, OSError) else None
+    return number in (errno.ENOSPC, errno.EDQUOT) or os.strerror(errno.ENOSPC) in str(error)
 
 
 def first_reason(message: str) -> str:

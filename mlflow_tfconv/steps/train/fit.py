@@ -35,6 +35,7 @@ from mlflow_tfconv.steps.train.job import TrainingJob, training_job
 from mlflow_tfconv.steps.train.layer_paths import count_names_anew
 from mlflow_tfconv.steps.train.model import check_fit, made_model
 from mlflow_tfconv.steps.train.out_of_memory import enough_memory
+from mlflow_tfconv.steps.train.saving import say_how_saved
 from mlflow_tfconv.steps.train.settings import (
     draws_of_tf_keras,
     in_force,
@@ -94,6 +95,7 @@ def _fitted(job: TrainingJob, more: Sequence[keras.callbacks.Callback]) -> Train
     during = [*adjusted(model, job, job.emit), *more]
     _say_params(model, job)
     job.monitor.say(job.emit)
+    say_how_saved(model, job)
     try:
         training = trained(model, job, during)
     except NotFiniteError as error:

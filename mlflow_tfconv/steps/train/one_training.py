@@ -12,11 +12,16 @@ from mlflow_tfconv.steps.train.batch_size import find_batch_size
 from mlflow_tfconv.steps.train.card import train_card
 from mlflow_tfconv.steps.train.config import TrainConfig
 from mlflow_tfconv.steps.train.fit import fit
+from mlflow_tfconv.steps.train.functions import TrainFunctions
 from mlflow_tfconv.steps.train.training import Training
 
 
 def one_training(
-    source: Dataset, workdir: Path, context: StepContext, config: TrainConfig
+    source: Dataset,
+    workdir: Path,
+    context: StepContext,
+    config: TrainConfig,
+    functions: TrainFunctions | None = None,
 ) -> tuple[Training, Card]:
     """Trains one model; `config.trials` is not looked at.
 
@@ -25,6 +30,7 @@ def one_training(
         workdir: Empty, or what a killed call has left.
         context: The surroundings.
         config: How to train.
+        functions: The user's; by default those of `steps/train.py`.
 
     Raises:
         TfconvError: As `TrainStep.run`.
@@ -33,7 +39,7 @@ def one_training(
     if config.batch_size == "auto":
         found = find_batch_size(source, workdir, context, config)
         config = dataclasses.replace(config, batch_size=found.batch_size)
-    training = fit(source, workdir, context, config)
+    training = fit(source, workdir, context, config, functions=functions)
     card = train_card(training, config.epochs, workdir)
     if found is not None:
         card = dataclasses.replace(card, parts=(*card.parts, found.table()))

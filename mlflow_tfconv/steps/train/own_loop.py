@@ -32,6 +32,8 @@ def train_with_own_loop(model: Any, job: TrainingJob, callbacks: Any, keep: Keep
         ConfigError: `train_fn` is no generator, or gives no metrics.
     """
     model.stop_training = False
+    if not hasattr(model, "optimizer"):
+        model.optimizer = None  # one that is not compiled: Keras' own callbacks look for it
     state = keep.state
     callbacks.on_train_begin()
     for span in spans(job, state):

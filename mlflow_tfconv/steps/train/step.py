@@ -8,16 +8,23 @@ from typing import ClassVar
 
 from mlflow_tfconv.artifacts import Checkpoint, Dataset
 from mlflow_tfconv.engine.step import Step, StepContext, StepResult
+from mlflow_tfconv.errors import ConfigError
 from mlflow_tfconv.steps.train.config import TrainConfig
+from mlflow_tfconv.steps.train.functions import TrainFunctions
 from mlflow_tfconv.steps.train.transfer_config import StartFromConfig
 
 
 class TrainStep(Step[TrainConfig]):
     """Trains the model of `steps/train.py` on the stream of the training split.
 
-    The weights of the best epoch end up in `model.keras`. A training that was killed goes on after
-    its last finished epoch when it is run again with the same folder, and ends as if nothing had
-    happened.
+    The weights of the best epoch end up in the model's file. A training that was killed goes on
+    after its last finished epoch, or within it (`backup_every_steps`), when it is run again with
+    the same folder, and ends as if nothing had happened.
+
+    ```python
+    functions = TrainFunctions(model_fn=make_model)
+    TrainStep(TrainConfig(epochs=3), functions=functions).run(dataset, Path("work"))
+    ```
     """
 
     name: ClassVar[str] = "train"
@@ -25,6 +32,16 @@ class TrainStep(Step[TrainConfig]):
     user_code: ClassVar[tuple[str, ...]] = ("steps/train.py",)
     libraries: ClassVar[tuple[str, ...]] = ("tensorflow", "keras", "numpy")
     resumable: ClassVar[bool] = True
+
+    def __init__(self, config: TrainConfig, functions: TrainFunctions | None = None) -> None:
+        """Notes what to do.
+
+        Args:
+            config: How to train.
+            functions: Those of `steps/train.py`, for a training without a recipe.
+        """
+        super().__init__(config)
+        self.functions = functions
 
     def needed_functions(self) -> Mapping[str, tuple[str, ...]]:
         """What makes the model."""
@@ -56,13 +73,27 @@ class TrainStep(Step[TrainConfig]):
             StepError: The loss is no longer a number, or TensorFlow fails; all trials have failed.
             OutOfMemoryError: Training needs more memory than there is.
         """
+        if self.functions is not None:
+            _check_in_this_process(self.config)
         if self.config.trials is not None:
             from mlflow_tfconv.steps.train.trials.search import searched
 
             return searched(source, workdir, context, self.config)
         from mlflow_tfconv.steps.train.one_training import one_training
 
-        training, card = one_training(source, workdir, context, self.config)
+        training, card = one_training(source, workdir, context, self.config, self.functions)
         return StepResult(
             output=Checkpoint(path=training.path, history=training.history), card=card
+        )
+
+
+def _check_in_this_process(config: TrainConfig) -> None:
+    """Functions that are given directly do not travel to other processes."""
+    elsewhere = {"trials": config.trials is not None, "batch_size": config.batch_size == "auto"}
+    for key in (key for key, asked in elsewhere.items() if asked):
+        raise ConfigError(
+            f"train.{key} needs a recipe: it trains in other processes.",
+            received=f"{key}: {getattr(config, key)}, and functions that were given directly",
+            expected="StepContext(recipe_root=...) with a steps/train.py",
+            fix=f"Write the functions into steps/train.py, or take `{key}` out.",
         )
