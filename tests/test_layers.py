@@ -40,7 +40,8 @@ def test_only_the_readers_of_config_import_pydantic() -> None:
 
 def test_yaml_is_read_where_configs_and_architectures_are() -> None:
     others = [f for f in importers_of("yaml") if not f.startswith("config/")]
-    assert others == ["recipe_run.py", "sources/keras/architecture.py"]  # the first only writes
+    writers = ["recipe_run.py", "steps/ingest/sources/csv_messages.py"]
+    assert [f for f in others if f not in writers] == ["sources/keras/architecture.py"]
 
 
 @pytest.mark.parametrize("library", ["tf2onnx", "tensorflow_model_optimization"])

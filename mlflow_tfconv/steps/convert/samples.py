@@ -149,17 +149,18 @@ class DatasetSamples:
         from mlflow_tfconv.data.batches import feature_batches
 
         fixed = {spec.shape[0] for spec in inputs if spec.shape and spec.shape[0] is not None}
-        size = fixed.pop() if len(fixed) == 1 else _BATCH_SIZE
+        fixed_size = fixed.pop() if len(fixed) == 1 else None
+        size = fixed_size or _BATCH_SIZE
         found = feature_batches(
             self.dataset,
             self.split,
             batch_size=size,
             inputs=[replace(spec, shape=(None, *spec.shape[1:])) for spec in inputs],
-            limit=max(self.limit, size),
+            limit=max(self.limit, size) if fixed_size else self.limit,
             seed=0,
             input_map=self.input_map,
         )
-        return (b for b in found if size == _BATCH_SIZE or _length(b) == size)
+        return (b for b in found if fixed_size is None or _length(b) == size)
 
 
 def _length(batch: Batch) -> int:
