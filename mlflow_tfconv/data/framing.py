@@ -8,9 +8,10 @@ without an error, and crashes on a length of 2**60; so files of others are looke
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import google_crc32c
+import numpy as np
 
 from mlflow_tfconv.data.compressed import Readable
 from mlflow_tfconv.data.no_tfrecords import what_it_is
@@ -40,6 +41,26 @@ def framed(record: bytes) -> bytes:
     length = len(record).to_bytes(8, "little")
     header = length + _FOOTER.pack(masked_crc32c(length))
     return header + record + _FOOTER.pack(masked_crc32c(record))
+
+
+def framed_each(records: Sequence[bytes]) -> list[bytes]:
+    """What `framed` gives for each record, in less time for many short ones."""
+    crcs = np.fromiter(map(google_crc32c.value, records), np.uint32, len(records))
+    footers = (crcs >> 15 | crcs << 17) + np.uint32(_MASK)
+    headers = _Headers()
+    return [
+        headers[len(record)] + record + footer
+        for record, footer in zip(records, footers.astype("<u4").view("V4").tolist(), strict=True)
+    ]
+
+
+class _Headers(dict[int, bytes]):
+    """Length to the header of a record, made when it is first asked for."""
+
+    def __missing__(self, length: int) -> bytes:
+        size = length.to_bytes(8, "little")
+        header = self[length] = size + _FOOTER.pack(masked_crc32c(size))
+        return header
 
 
 def is_header(head: bytes) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from mlflow_tfconv.data.columns import Columns, as_list, bytes_of_each
 from mlflow_tfconv.data.inference import Arrays
 from mlflow_tfconv.data.schema import FeatureSpec, Schema
 from mlflow_tfconv.errors import DataError
@@ -30,6 +31,11 @@ def row_bytes(schema: Schema) -> int:
 def row_of(arrays: Arrays) -> bytes:
     """The row of an example, whose arrays are numeric and little-endian."""
     return b"".join([arrays[name].tobytes() for name in sorted(arrays)])
+
+
+def rows_of(columns: Columns) -> list[bytes]:
+    """What `row_of` gives for each of the examples."""
+    return as_list(np.hstack([bytes_of_each(columns[name]) for name in sorted(columns)]))
 
 
 def rows_per_record(size_bytes: int) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
+import itertools
+from collections.abc import Iterable
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -19,15 +21,38 @@ def split_of(identity: bytes, ratios: tuple[float, ...]) -> str:
         identity: What stays the same of an example: its key, or else all of it.
         ratios: Shares of train, validation and test; their sum is 1.
     """
-    hashed = hashlib.blake2b(identity, digest_size=8).digest()
+    hashed = blake2b(identity, digest_size=8).digest()
     position = int.from_bytes(hashed, "big") / 2**64
     end = 0.0
     for name, ratio in zip(SPLITS, ratios, strict=True):
         end += ratio
         if position < end:
             return name
-    # The sum of the ratios may miss 1 by a rounding error.
+    return _last_of(ratios)
+
+
+def splits_of(identities: Iterable[bytes], ratios: tuple[float, ...]) -> list[str]:
+    """What `split_of` gives for each identity."""
+    hashed = b"".join([blake2b(one, digest_size=8).digest() for one in identities])
+    positions = np.frombuffer(hashed, ">u8") / 2**64
+    ends = np.array([*itertools.accumulate(ratios, initial=0.0)][1:])
+    indices = np.searchsorted(ends, positions, side="right")
+    names = np.array([*SPLITS, _last_of(ratios)], dtype=object)
+    return list(names[indices])
+
+
+def _last_of(ratios: tuple[float, ...]) -> str:
+    """Where what is left goes: the sum of the ratios may miss 1 by a rounding error."""
     return next(name for name, ratio in reversed([*zip(SPLITS, ratios, strict=True)]) if ratio > 0)
+
+
+def identities_of(keys: np.ndarray[Any, Any]) -> list[bytes]:
+    """What `identity_of` gives for each of the keys (examples, ...)."""
+    if keys.ndim > 1:
+        return [identity_of(key) for key in keys]
+    if is_text(keys):
+        return list(keys)
+    return [str(key).encode() for key in keys.tolist()]
 
 
 def identity_of(key: np.ndarray[Any, Any]) -> bytes:

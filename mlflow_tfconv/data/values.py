@@ -10,17 +10,22 @@ import numpy as np
 from mlflow_tfconv.data.schema import ARRAY_DTYPES, FeatureSpec
 from mlflow_tfconv.errors import DataError
 
+_SCALARS = {"b": np.bool_, "i": np.int64, "u": np.int64, "f": np.float32}
 
-def array_of(value: Any, feature: str, where: str) -> np.ndarray[Any, Any]:
+
+def array_of(
+    value: Any, feature: str, where: str, *, precise: bool = False
+) -> np.ndarray[Any, Any]:
     """The value as an array.
 
-    Scalars become int64, float32 or bool of shape (), as TFRecords hold no others; text and bytes
-    become object arrays of bytes; arrays keep their dtype; lists become int64 or float32 arrays.
+    Scalars become int64, float32, bool or complex of shape (); text and bytes become object arrays
+    of bytes; arrays keep their dtype; lists become int64 or float32 arrays.
 
     Args:
         value: A Python or numpy scalar, text, bytes, an array or what numpy makes one of.
         feature: Its name, for the error.
         where: Which example it is of, for the error.
+        precise: Whether a scalar float64 stays one, as where its type was given beforehand.
 
     Raises:
         DataError: The value has no such form.
@@ -37,9 +42,10 @@ def array_of(value: Any, feature: str, where: str) -> np.ndarray[Any, Any]:
         if all(isinstance(item, str | bytes) for item in array.flat):
             return _text(array)
         raise _unfit(value, feature, where)
-    if array.ndim == 0:
+    kept = array.dtype.kind == "c" or (precise and array.dtype == np.float64)
+    if array.ndim == 0 and not kept:
         return _scalar(array, feature, where)
-    return _numeric(array, not isinstance(value, list | tuple), feature, where)
+    return _numeric(array, precise or not isinstance(value, list | tuple), feature, where)
 
 
 def like_spec(
@@ -65,7 +71,7 @@ def like_spec(
         return array
     if spec.dtype == "string" or is_text(array):
         raise _misfit(array, spec, feature, where)
-    cast = _cast(array, np.dtype(spec.dtype))
+    cast = cast_kept(array, np.dtype(spec.dtype))
     if cast is None:
         raise _misfit(array, spec, feature, where)
     return cast
@@ -87,7 +93,12 @@ def _name(dtype: np.dtype[Any]) -> str:
     return dtype.name
 
 
-def _cast(array: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray[Any, Any] | None:
+def scalar_type(dtype: np.dtype[Any]) -> type[np.generic] | None:
+    """What numbers of shape () become, as TFRecords hold no others; None when they become none."""
+    return _SCALARS.get(dtype.kind)
+
+
+def cast_kept(array: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray[Any, Any] | None:
     """The array in another type, None where that would make other numbers of its own."""
     loses = {"c": "fiub", "f": "iub", "i": "b", "u": "b"}.get(array.dtype.kind, "")
     if dtype.kind in loses:
@@ -121,10 +132,10 @@ def _text(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 def _scalar(array: np.ndarray[Any, Any], feature: str, where: str) -> np.ndarray[Any, Any]:
-    kinds = {"b": np.bool_, "i": np.int64, "u": np.int64, "f": np.float32}
-    if array.dtype.kind not in kinds or (array.dtype == np.uint64 and array > 2**63 - 1):
+    kind = scalar_type(array.dtype)
+    if kind is None or (array.dtype == np.uint64 and array > 2**63 - 1):
         raise _unfit(array, feature, where)
-    return array.astype(kinds[array.dtype.kind])
+    return array.astype(kind)
 
 
 def _numeric(
@@ -141,7 +152,7 @@ def _numeric(
             expected=f"an array of {', '.join(ARRAY_DTYPES)} or text",
             fix=f"Convert it, for example with {feature}.astype('float32').",
         )
-    return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+    return np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
 
 
 def _unfit(value: Any, feature: str, where: str, **parts: Any) -> DataError:

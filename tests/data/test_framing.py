@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_tfconv.data.framing import framed, frames_of, masked_crc32c, records_of
+from mlflow_tfconv.data.framing import framed, framed_each, frames_of, masked_crc32c, records_of
 from mlflow_tfconv.data.records import read_records
 from mlflow_tfconv.errors import DataError
 
@@ -19,6 +19,12 @@ FILES = Path(__file__).parents[1] / "fixtures" / "tfrecords"
 def test_the_checksum_is_that_of_tfrecords() -> None:
     header = (FILES / "good.tfrecords").read_bytes()[:12]
     assert masked_crc32c(header[:8]) == int.from_bytes(header[8:], "little")
+
+
+def test_records_are_framed_the_same_at_once_and_one_by_one() -> None:
+    records = [bytes([number]) * (number * 7 % 300) for number in range(256)]
+    assert framed_each(records) == [*map(framed, records)]
+    assert framed_each([]) == []
 
 
 def test_the_records_of_a_whole_file_are_found() -> None:

@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 
-from mlflow_tfconv.data.splits import identity_of, split_of
+from mlflow_tfconv.data.splits import identities_of, identity_of, split_of, splits_of
 
 RATIOS = (0.8, 0.1, 0.1)
 
@@ -28,3 +28,17 @@ def test_a_share_of_zero_gets_nothing() -> None:
 
 def test_a_number_and_its_text_are_the_same_key() -> None:
     assert identity_of(np.array(5)) == identity_of(np.array(b"5", dtype=object)) == b"5"
+
+
+def test_splits_are_the_same_at_once_and_one_by_one() -> None:
+    keys = np.arange(-500, 500)
+    for ratios in ((0.8, 0.1, 0.1), (1 / 3, 1 / 3, 1 / 3), (0.5, 0.0, 0.5), (0.0, 1.0, 0.0)):
+        singly = [split_of(identity_of(key), ratios) for key in keys]
+        assert splits_of(identities_of(keys), ratios) == singly
+
+
+def test_identities_are_the_same_at_once_and_one_by_one() -> None:
+    texts = np.array([b"a", b"", "é".encode()], dtype=object)
+    for keys in (texts, np.array([0.1, 2], "float32"), np.array([True, False]), np.eye(2)):
+        one_by_one = [np.asarray(key, keys.dtype) for key in keys]
+        assert identities_of(keys) == [identity_of(key) for key in one_by_one]
