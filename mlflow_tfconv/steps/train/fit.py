@@ -33,6 +33,7 @@ from mlflow_tfconv.steps.train.failures import told_in_a_line
 from mlflow_tfconv.steps.train.functions import TrainFunctions, train_functions
 from mlflow_tfconv.steps.train.job import TrainingJob, training_job
 from mlflow_tfconv.steps.train.layer_paths import count_names_anew
+from mlflow_tfconv.steps.train.libraries import library_of, tf_keras_if_used
 from mlflow_tfconv.steps.train.model import check_fit, made_model
 from mlflow_tfconv.steps.train.out_of_memory import enough_memory
 from mlflow_tfconv.steps.train.saving import say_how_saved
@@ -84,8 +85,15 @@ def fit(
         if functions is None:
             functions = train_functions(context.recipe_root, needs_model=config.compile is None)
         job = with_class_weights(training_job(source, workdir, context, config, functions))
+        with contextlib.suppress(_CameLateError), precision(config), draws_of_tf_keras(config):
+            return _fitted(job, more)
+        seed_everything(config, own_process=context.own_process)
         with precision(config), draws_of_tf_keras(config):
             return _fitted(job, more)
+
+
+class _CameLateError(Exception):
+    """Raised when tf_keras was imported while the model was made: it has settings of its own."""
 
 
 def _fitted(job: TrainingJob, more: Sequence[keras.callbacks.Callback]) -> Training:
@@ -108,7 +116,10 @@ def _fitted(job: TrainingJob, more: Sequence[keras.callbacks.Callback]) -> Train
 def _made(job: TrainingJob) -> tuple[Any, tuple[str, ...] | None]:
     """The model, built and set up, and the names of its metrics."""
     count_names_anew()
+    known = tf_keras_if_used() is not None
     model = made_model(job)
+    if not known and library_of(model) == "tf_keras":
+        raise _CameLateError
     set_over_compiled(model, job)
     return model, check_fit(model, *first_examples(job), job.schema)
 

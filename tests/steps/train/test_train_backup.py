@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import pickle
+import shutil
+import subprocess
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
+from mlflow_tfconv.errors import StepError
 from mlflow_tfconv.steps.train.backup import Backup, TrainingState
 from mlflow_tfconv.steps.train.callback_state import (
     changed_attributes,
@@ -122,3 +126,61 @@ def test_what_training_changed_in_a_callback_comes_back() -> None:
     restore_attributes([fresh], saved)
     assert (fresh.count, fresh.place) == (3, "there")
     np.testing.assert_array_equal(fresh.seen["a"][0], [0, 1])
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 300 KB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(folder)]
+    try:
+        mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        mounted = False
+    if not mounted:
+        pytest.skip("this user may not mount a disk")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_is_told_and_the_state_before_is_whole(small_disk: Path) -> None:
+    backup, model = Backup(small_disk / "resume", small_disk / "logs"), small_model(20_000)
+    with pytest.raises(StepError, match=r"after epoch 1 could not be kept: the disk is full"):
+        backup.save(model, state(1))
+    small = small_model()
+    backup.save(small, state(1))
+    (small_disk / "hog").write_bytes(bytes(shutil.disk_usage(small_disk).free))
+    with pytest.raises(StepError, match=r"after epoch 2 could not be kept: the disk is full"):
+        backup.save(small, state(2))
+    found = backup.load()
+    assert found is not None
+    assert found.epochs == 1
+    assert backup.restore_variables(small, 1).weights
+
+
+def test_a_state_that_a_crash_has_cut_is_passed_over(backup: Backup) -> None:
+    model = small_model()
+    backup.save(model, state(1))
+    backup.save(model, state(2, best=1))
+    file = backup.folder / name(2) / "variables.bin"
+    file.write_bytes(file.read_bytes()[:-1])
+    found = backup.load()
+    assert found is not None
+    assert found.epochs == 1
+
+
+def test_a_second_optimizer_comes_back_before_it_is_used(backup: Backup) -> None:
+    def with_two(trained: bool) -> keras.Model:
+        model = small_model()
+        model.other = keras.optimizers.Adam(0.1)
+        if trained:
+            weight = model.trainable_variables[0]
+            model.other.apply_gradients([(np.ones((3, 2), "float32"), weight)])
+        return model
+
+    first, second = with_two(trained=True), with_two(trained=False)
+    backup.save(first, state(1))
+    assert backup.restore_variables(second, 1).weights
+    for kept, variable in zip(first.other.variables, second.other.variables, strict=True):
+        np.testing.assert_array_equal(kept.numpy(), variable.numpy())

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlflow_tfconv.artifacts import Checkpoint, Dataset
+from mlflow_tfconv.artifacts import Dataset
 from mlflow_tfconv.engine.events import Message
 from mlflow_tfconv.engine.step import StepContext
-from mlflow_tfconv.steps import TrainConfig, TrainStep
+from mlflow_tfconv.steps import TrainConfig
+from mlflow_tfconv.steps.train.fit import fit
 from mlflow_tfconv.steps.train.functions import TrainFunctions
+from mlflow_tfconv.steps.train.training import Training
 
 LAST = 5  # of the 8 batches of two epochs
 
@@ -79,11 +81,11 @@ def counted(stop: bool) -> Any:
 
 def run(
     dataset: Dataset, workdir: Path, functions: TrainFunctions, config: TrainConfig
-) -> tuple[Checkpoint, list[Any]]:
+) -> tuple[Training, list[Any]]:
     workdir.mkdir(exist_ok=True)
     events: list[Any] = []
-    step = TrainStep(config, functions=functions)
-    return step.run(dataset, workdir, StepContext(emit=events.append)).output, events
+    context = StepContext(emit=events.append)
+    return fit(dataset, workdir, context, config, functions=functions), events
 
 
 @pytest.mark.parametrize(
