@@ -22,13 +22,12 @@ def serialized_example(arrays: Arrays, features: Mapping[str, FeatureSpec] | Non
 
     Args:
         arrays: Feature name to its value.
-        features: What the schema says of them; arrays of a feature with the encoding "list" are
-            written as a list of numbers instead.
+        features: What the schema says of them, their encoding first of all.
     """
     example = Example()
     found = example.features.feature
     for name, array in arrays.items():
-        if is_packed(array) and not (features and features[name].encoding == "list"):
+        if features[name].encoding == "raw" if features else is_packed(array):
             found[name].bytes_list.value.append(array.tobytes())
             if array.ndim > 1:
                 found[name + SHAPE_SUFFIX].int64_list.value.extend(array.shape)

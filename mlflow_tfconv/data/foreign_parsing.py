@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -30,12 +31,15 @@ def decode_tensor_feature(values: tf.Tensor, spec: FeatureSpec) -> tf.Tensor:
     """
     dtype = tf.as_dtype(spec.dtype)
 
+    stored = tf.as_dtype(spec.stored_dtype or spec.dtype)
+
     def decode(value: tf.Tensor) -> tf.Tensor:
-        return tf.io.parse_tensor(value, dtype)
+        tensor = tf.io.parse_tensor(value, stored)
+        return tensor if stored == dtype else tf.cast(tensor, dtype)
 
     if spec.varies:
         return _padded(values, decode, spec)
-    if spec.dtype == "string":
+    if spec.dtype == "string" or stored != dtype:
         return _each(values, decode, spec)
     return _of_one_size(values, decode, spec)
 
@@ -177,7 +181,7 @@ def _steps(values: Any, spec: FeatureSpec) -> tf.Tensor:
 def _decoded_steps(values: tf.Tensor, spec: FeatureSpec) -> tf.Tensor:
     """(batch, steps) strings, empty where a list is short, as (batch, steps, ...) with zeros there."""
     there = tf.where(tf.strings.length(values) > 0)
-    one = FeatureSpec(spec.dtype, spec.shape[1:], encoding=spec.encoding)
+    one = dataclasses.replace(spec, shape=spec.shape[1:], sequence=False)
     decoded = _decoded_one(tf.gather_nd(values, there), one)
     shape = tf.concat(
         [tf.shape(values, out_type=tf.int64), tf.shape(decoded, tf.int64)[1:]], axis=0

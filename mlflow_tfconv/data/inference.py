@@ -44,6 +44,7 @@ class SchemaInference:
         """
         self.features: dict[str, FeatureSpec] = dict(like or {})
         self._given = dict(given or {})
+        self._precise = {name for name, spec in self._given.items() if spec.dtype == "float64"}
         self._label = label
         self._key = key
 
@@ -65,7 +66,10 @@ class SchemaInference:
                 expected="a dict {feature name: value}",
                 fix="Let the generator `yield {...}`.",
             )
-        arrays = {str(name): array_of(value, name, where) for name, value in example.items()}
+        arrays = {
+            str(name): array_of(value, name, where, precise=name in self._precise)
+            for name, value in example.items()
+        }
         if len(arrays) != len(example):
             raise _twice(example, where)
         for name in self._given.keys() & arrays.keys():
@@ -116,9 +120,9 @@ class SchemaInference:
             if not is_text(array) and not np.isfinite(array).all():
                 raise DataError(
                     f"{where}: the label {name!r} is not finite.",
-                    received=f"{array!r:.80}",
+                    received=f"{array.tolist()!r:.80}",
                     expected="a number",
-                    fix="Leave such examples out.",
+                    fix="Correct it, or leave such examples out: `on_error: skip`.",
                 )
 
 
@@ -137,8 +141,8 @@ def schema_of(
 
 
 def is_packed(array: np.ndarray[Any, Any]) -> bool:
-    """Whether an array is stored as bytes: numbers of rank 1 and more."""
-    return array.ndim > 0 and not is_text(array)
+    """Whether an array is stored as bytes: numbers of rank 1 and more, and complex ones."""
+    return array.dtype.kind == "c" or (array.ndim > 0 and not is_text(array))
 
 
 def merged_shape(

@@ -38,6 +38,8 @@ class FeatureSpec:
         sequence: Whether it is a feature list of a tf.train.SequenceExample: the first dimension is
             the steps.
         default: What an example gets that lacks it (encoding "list"); None when none may.
+        stored_dtype: Of serialized tensors whose type nothing else here takes (bfloat16, uint32,
+            uint64): that type. `dtype` is one that holds the same values.
     """
 
     dtype: str
@@ -46,6 +48,7 @@ class FeatureSpec:
     encoding: Encoding = "list"
     sequence: bool = False
     default: int | float | str | None = None
+    stored_dtype: str | None = None
 
     @property
     def varies(self) -> bool:
@@ -63,6 +66,7 @@ class FeatureSpec:
             "encoding": self.encoding,
             "sequence": self.sequence,
             **({} if self.default is None else {"default": self.default}),
+            **({} if self.stored_dtype is None else {"stored_dtype": self.stored_dtype}),
         }
 
     @classmethod
@@ -76,6 +80,7 @@ class FeatureSpec:
             encoding=data.get("encoding", "list"),
             sequence=data.get("sequence", False),
             default=data.get("default"),
+            stored_dtype=data.get("stored_dtype"),
         )
 
 

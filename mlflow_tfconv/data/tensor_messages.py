@@ -43,6 +43,10 @@ _DTYPES = {
 _OTHER_DTYPES = {14: "bfloat16", 22: "uint32", 23: "uint64"}
 _NUMBERS = {name: number for number, name in _DTYPES.items()}
 
+#: Such a type to the one that its values are read as: each keeps its value, but for uint64 of
+#: 2**63 and more.
+READ_AS = {"bfloat16": "float32", "uint32": "int64", "uint64": "int64"}
+
 #: Field of single values to its number, its type and the types of tensors that it holds.
 _VALUES = {
     "float_val": (5, _FIELD.TYPE_FLOAT, ("float32",)),
@@ -99,9 +103,26 @@ def tensor_found(data: bytes) -> TensorFound | None:
 
 
 def values_of(tensor: TensorFound) -> Array:
-    """Its elements; of strings an object array of bytes."""
+    """Its elements; of strings an object array of bytes, of others in the type of `READ_AS`.
+
+    Raises:
+        ValueError: A number is too large for that type.
+    """
+    values = _elements(tensor)
+    if tensor.dtype not in READ_AS:
+        return values
+    if tensor.dtype == "bfloat16":  # the upper half of a float32
+        return (values.astype(np.uint32) << 16).view(np.float32)
+    if tensor.dtype == "uint64" and (values >= 2**63).any():
+        raise ValueError(f"the number {values.max()} of a uint64 tensor, beyond int64")
+    return values.astype(READ_AS[tensor.dtype])
+
+
+def _elements(tensor: TensorFound) -> Array:
+    """The elements as they are stored; bfloat16 as uint16 of the same bits."""
+    dtype = "uint16" if tensor.dtype == "bfloat16" else tensor.dtype
     if tensor.dtype != "string" and tensor.message.tensor_content:
-        little = np.dtype(tensor.dtype).newbyteorder("<")
+        little = np.dtype(dtype).newbyteorder("<")
         return np.frombuffer(tensor.message.tensor_content, little).reshape(tensor.shape)
     values = list(getattr(tensor.message, _FIELD_OF[tensor.dtype]))
     count = math.prod(tensor.shape)
@@ -110,8 +131,7 @@ def values_of(tensor: TensorFound) -> Array:
     values += values[-1:] * (count - len(values))  # the last one stands for all that follow
     if tensor.dtype == "float16":
         return np.array(values, np.uint16).view(np.float16).reshape(tensor.shape)
-    dtype = object if tensor.dtype == "string" else tensor.dtype
-    return np.array(values, dtype).reshape(tensor.shape)
+    return np.array(values, object if dtype == "string" else dtype).reshape(tensor.shape)
 
 
 def serialized_head(spec: FeatureSpec) -> bytes:
@@ -129,11 +149,6 @@ def serialized_head(spec: FeatureSpec) -> bytes:
         return bytes(message.SerializeToString())
     message.tensor_content = b"\0" * size_bytes
     return bytes(message.SerializeToString()[:-size_bytes])
-
-
-def is_readable(tensor: TensorFound) -> bool:
-    """Whether its type is one that a pipeline takes."""
-    return tensor.dtype in _NUMBERS
 
 
 def _is_filled(message: Any, dtype: str, count: int) -> bool:

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from mlflow_tfconv.data.schema import ARRAY_DTYPES, FeatureSpec
 from mlflow_tfconv.data.tensor_messages import (
-    is_readable,
+    READ_AS,
     serialized_head,
     tensor_found,
     values_of,
@@ -50,12 +50,23 @@ def test_tensors_of_strings_are_read() -> None:
     assert values_of(found).tolist() == [[b"a", b"bb"]]
 
 
-def test_types_that_a_pipeline_does_not_take_are_told_apart() -> None:
-    for dtype in (tf.bfloat16, tf.uint32, tf.uint64):
-        found = tensor_found(tf.io.serialize_tensor(tf.cast([1, 2], dtype)).numpy())
-        assert found is not None
-        assert found.dtype == dtype.name
-        assert not is_readable(found)
+def test_types_that_a_pipeline_does_not_take_are_read_as_wider_ones() -> None:
+    values = {tf.bfloat16: [-1.5, 3e38], tf.uint32: [1, 2**32 - 1], tf.uint64: [1, 2**63 - 1]}
+    for dtype, written in values.items():
+        stored = tf.constant(written, dtype)
+        for one in (stored, stored[1], tf.fill([2, 2], stored[0]), stored[:0]):
+            found = tensor_found(tf.io.serialize_tensor(one).numpy())
+            assert found is not None
+            assert found.dtype == dtype.name
+            assert values_of(found).dtype == READ_AS[dtype.name]
+            np.testing.assert_array_equal(values_of(found), one.numpy().astype(READ_AS[dtype.name]))
+
+
+def test_a_number_that_no_other_type_holds_is_told() -> None:
+    found = tensor_found(tf.io.serialize_tensor(tf.constant(2**63, tf.uint64)).numpy())
+    assert found is not None
+    with pytest.raises(ValueError, match="9223372036854775808"):
+        values_of(found)
 
 
 def test_other_bytes_are_not_mistaken_for_a_tensor() -> None:

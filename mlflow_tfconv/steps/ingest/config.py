@@ -27,7 +27,7 @@ _ONLY_FOR = {
     "csv": ("csv", "image_list", "video"),
     "parquet": ("parquet",),
     "text": ("text",),
-    "image": ("image_folder", "image_list", "parquet", "video"),
+    "image": ("image_folder", "image_list", "parquet", "tfrecord", "video"),
     "npy": ("npy",),
     "video": ("video",),
     "tfrecord": ("tfrecord",),
@@ -63,6 +63,13 @@ class FeatureConfig:
                 received=repr(self.dtype),
                 expected=f"{', '.join(ARRAY_DTYPES)} or string",
                 fix="Correct it under ingest.features.",
+            )
+        if any(size is not None and size < 0 for size in self.shape):
+            raise ConfigError(
+                "The shape of a feature has a negative size.",
+                received=f"shape: {list(self.shape)}",
+                expected="sizes of 0 and more; null for one that varies",
+                fix="Write null instead of -1.",
             )
         if None in self.shape[1:] and self.encoding not in ("tensor", "image"):
             raise ConfigError(
@@ -108,7 +115,8 @@ class IngestConfig:
         csv: For "csv", and for the lists of "image_list" and "video".
         parquet: For "parquet".
         text: For "text".
-        image: For "image_folder", "image_list" and "video", and for images in "parquet".
+        image: For "image_folder", "image_list" and "video", and for images in "parquet" and
+            "tfrecord": existing TFRecords are then written anew, with pixels.
         npy: For "npy".
         video: For "video".
         tfrecord: For "tfrecord".

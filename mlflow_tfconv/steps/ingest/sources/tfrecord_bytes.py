@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -13,8 +14,7 @@ from mlflow_tfconv.data.image_headers import (
 )
 from mlflow_tfconv.data.inference import merged_shape
 from mlflow_tfconv.data.schema import FeatureSpec
-from mlflow_tfconv.data.tensor_messages import is_readable, tensor_found
-from mlflow_tfconv.errors import DataError
+from mlflow_tfconv.data.tensor_messages import READ_AS, tensor_found
 
 _MOST_LOOKED_AT = 2000
 _COLOURS = 3
@@ -31,6 +31,8 @@ class BytesSeen:
         tensors: How many are a serialized tensor.
         text: Whether all are UTF-8.
         sizes: Length to how many are that long.
+        differing: Place and what it holds of the first tensor that is of another type or rank than
+            those before.
     """
 
     values: int = 0
@@ -39,17 +41,13 @@ class BytesSeen:
     tensors: int = 0
     text: bool = True
     sizes: Counter[int] = field(default_factory=Counter)
+    differing: tuple[str, str] | None = None
     _shape: tuple[int | None, ...] | None = None
     _channels: set[int] = field(default_factory=set)
     _tensor: FeatureSpec | None = None
 
     def add(self, value: bytes, where: str) -> None:
-        """Takes a value; beyond the first thousands they are taken to be alike.
-
-        Raises:
-            DataError: It is a tensor of another type or rank than those before, or of a type that
-                is not read.
-        """
+        """Takes a value; beyond the first thousands they are taken to be alike."""
         if self.values >= _MOST_LOOKED_AT:
             return
         self.values += 1
@@ -93,20 +91,15 @@ class BytesSeen:
         found = tensor_found(value)
         if found is None:
             return
-        known = self._tensor or FeatureSpec(found.dtype, found.shape, encoding="tensor")
+        dtype = READ_AS.get(found.dtype, found.dtype)
+        stored = found.dtype if dtype != found.dtype else None
+        spec = FeatureSpec(dtype, found.shape, encoding="tensor", stored_dtype=stored)
+        known = self._tensor or spec
         shape = merged_shape(known.shape, found.shape)
-        if not is_readable(found) or found.dtype != known.dtype or shape is None:
-            before = f"{known.dtype} {known.shape}".replace("None", "any")
-            readable = is_readable(found)
-            raise DataError(
-                f"{where}: a serialized tensor can't be read"
-                f"{' as those before it' if readable else ''}.",
-                received=f"{found.dtype} {found.shape}",
-                expected=before if readable else "a type that tf.io.decode_raw reads",
-                fix="Choose the other features under ingest.features, or convert the data with "
-                "`using: custom`.",
-            )
-        self._tensor = FeatureSpec(found.dtype, shape, encoding="tensor")
+        if shape is None or (dtype, stored) != (known.dtype, known.stored_dtype):
+            self.differing = self.differing or (where, f"{found.dtype} {found.shape}")
+        else:
+            self._tensor = dataclasses.replace(known, shape=shape)
 
 
 def _is_text(value: bytes) -> bool:

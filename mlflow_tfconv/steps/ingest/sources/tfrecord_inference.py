@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -25,18 +26,22 @@ def inferred_features(sample: RecordSample, config: IngestConfig) -> dict[str, F
 
     Raises:
         ConfigError: `ingest.tfrecord.defaults` names no feature.
-        DataError: A feature that the recipe names is in no record, or is something else there.
+        DataError: A feature that the recipe names is in no record, or is something else there; a
+            feature is not the same in all records.
     """
     seen = sorted(sample.features.items())
     found = {name: _spec(name, one, sample, config) for name, one in seen}
     _check_names(found, config)
     given = config.features
-    if not given:
-        return found
     needed = (*config.labels, *((config.key,) if config.key else ()))
+    _check_there(needed, sample)
     features = {name: given_spec(name, given[name], sample, found.get(name)) for name in given}
-    rest = {name: found[name] for name in needed if name not in features and name in found}
-    return {**features, **rest}
+    rest = {name: found[name] for name in (needed if given else found) if name not in features}
+    chosen = {**features, **rest}
+    if config.on_error == "fail":
+        for name in chosen:
+            _check_alike(name, sample.features[name], found[name])
+    return chosen
 
 
 def given_spec(
@@ -49,14 +54,9 @@ def given_spec(
     """
     seen = sample.features.get(name)
     if seen is None or found is None:
-        near = difflib.get_close_matches(name, sample.features, n=1)
-        raise DataError(
-            f"Every one of {sample.records:,} records lacks the feature {name!r} that "
-            "ingest.features names.",
-            received=f"features: {', '.join(sorted(sample.features))}",
-            fix=f"Did you mean {near[0]!r}?" if near else "Leave the feature out.",
-        )
+        raise _lacking(name, "ingest.features", sample)
     encoding = given.encoding or _encoding(given, seen, found)
+    as_found = (encoding, given.dtype) == (found.encoding, found.dtype)
     return FeatureSpec(
         given.dtype,
         given.shape,
@@ -64,6 +64,7 @@ def given_spec(
         encoding,
         sequence=seen.sequence,
         default=found.default,
+        stored_dtype=found.stored_dtype if as_found else None,
     )
 
 
@@ -87,9 +88,7 @@ def _spec(name: str, seen: FeatureSeen, sample: RecordSample, config: IngestConf
         bytes_spec = seen.bytes_seen.spec or _raw(name, seen, sample)
         if bytes_spec is not None:
             shape = (*steps, *bytes_spec.shape)
-            return FeatureSpec(
-                bytes_spec.dtype, shape, encoding=bytes_spec.encoding, sequence=seen.sequence
-            )
+            return dataclasses.replace(bytes_spec, shape=shape, sequence=seen.sequence)
     dtype = _LIST_DTYPES[seen.kind]
     shape = (*steps, *_list_shape(name, seen, sample, config))
     return FeatureSpec(dtype, shape, sequence=seen.sequence, default=default)
@@ -139,6 +138,39 @@ def _sibling(name: str, names: tuple[str, ...], sample: RecordSample) -> int | N
         if seen is not None and seen.kind == "int64_list" and (seen.value or -1) > 0:
             return seen.value
     return None
+
+
+def _check_there(needed: Iterable[str], sample: RecordSample) -> None:
+    for name in needed:
+        if name not in sample.features:
+            raise _lacking(name, "the recipe", sample)
+
+
+def _lacking(name: str, who: str, sample: RecordSample) -> DataError:
+    near = difflib.get_close_matches(name, sample.features, n=1)
+    return DataError(
+        f"Every one of {sample.records:,} records lacks the feature {name!r} that {who} names.",
+        received=f"features: {', '.join(sorted(sample.features))}",
+        fix=f"Did you mean {near[0]!r}?" if near else "Name one of these, or leave it out.",
+    )
+
+
+def _check_alike(name: str, seen: FeatureSeen, spec: FeatureSpec) -> None:
+    """Refuses a feature that is something else in some of the records."""
+    differing, before = seen.differing, seen.kind
+    if differing is None and spec.encoding == "tensor":
+        differing = seen.bytes_seen.differing
+        before = f"tensors of {spec.stored_dtype or spec.dtype} {spec.shape}".replace("None", "any")
+    if differing is None:
+        return
+    where, what = differing
+    raise DataError(
+        f"{where}: the feature {name!r} is something else than in the records before.",
+        received=what,
+        expected=f"{before}, as {seen.where} has it",
+        fix="Choose the other features under ingest.features, leave such records out "
+        "(`on_error: skip`), or convert the data with `using: custom`.",
+    )
 
 
 def _check_names(found: Mapping[str, FeatureSpec], config: IngestConfig) -> None:

@@ -55,6 +55,7 @@ class FeatureSeen:
         steps: Of a feature list: their number.
         values: Of an int64 list of one value: the value, as long as it is the same one.
         bytes_seen: What its bytes values are, as long as each list holds one.
+        differing: Place and kind of the first list that is of another kind than those before.
     """
 
     kind: str
@@ -65,24 +66,17 @@ class FeatureSeen:
     steps: Lengths = field(default_factory=Lengths)
     value: int | None = None
     bytes_seen: BytesSeen = field(default_factory=BytesSeen)
+    differing: tuple[str, str] | None = None
 
     def add(self, features: Sequence[Any], where: str) -> None:
-        """Takes the feature of one record: one list, or the steps of a feature list.
-
-        Raises:
-            DataError: It is another kind of list than before.
-        """
+        """Takes the feature of one record: one list, or the steps of a feature list."""
         self.records += 1
         self.steps.add(len(features))
         for feature in features:
             kind = kind_of(feature)
             if kind != self.kind:
-                raise DataError(
-                    f"{where}: {kind or 'an empty feature'} where {self.where} has {self.kind}.",
-                    expected="the same kind of list in every record",
-                    fix="Choose the other features under ingest.features, or convert the data with "
-                    "`using: custom`.",
-                )
+                self.differing = self.differing or (where, kind or "an empty feature")
+                continue
             values = getattr(feature, kind).value
             self.lengths.add(len(values))
             if kind == "bytes_list" and len(values) == 1:
@@ -113,7 +107,7 @@ class RecordSample:
         """Takes a record.
 
         Raises:
-            DataError: It is no example, or a feature is another kind of list than before.
+            DataError: It is no example.
         """
         message = message_of(record, where)
         check_message(message, record, where)
@@ -136,11 +130,7 @@ class RecordSample:
                 f"{where}: the feature {name!r} is in the context and in the feature lists.",
                 fix="Rename one of them: convert the data with `using: custom`.",
             )
-        try:
-            seen.add(features, where)
-        except DataError as e:
-            e.what = e.what.replace(f"{where}: ", f"{where}: the feature {name!r} is ", 1)
-            raise
+        seen.add(features, where)
 
 
 def sample_of(files: Sequence[RecordFile], options: TfrecordOptions, *, skip: bool) -> RecordSample:

@@ -13,7 +13,9 @@ from mlflow_tfconv.engine.events import Emit, Message
 from mlflow_tfconv.errors import DataError
 from mlflow_tfconv.steps.ingest.config import IngestConfig
 from mlflow_tfconv.steps.ingest.sources.file_digests import DigestedFile, note_digests
+from mlflow_tfconv.steps.ingest.sources.image_options import ImageOptions
 from mlflow_tfconv.steps.ingest.sources.source import Found, Piece
+from mlflow_tfconv.steps.ingest.sources.tfrecord_anew import WrittenAnew
 from mlflow_tfconv.steps.ingest.sources.tfrecord_files import (
     RecordFile,
     labels_beside,
@@ -33,7 +35,7 @@ class TfrecordSource:
         files: The files, in order.
         stored: What their records hold.
         class_names: Label to its classes, where they were given.
-        keep_records: Whether records are written as they are; otherwise their values are.
+        anew: How the values are written; None keeps the records as they are.
         in_place: Whether the files stay where they are.
         notes: The folder that gets checksums of the files when they are read; None without.
     """
@@ -41,7 +43,7 @@ class TfrecordSource:
     files: tuple[RecordFile, ...]
     stored: Mapping[str, FeatureSpec]
     class_names: Mapping[str, tuple[str, ...]]
-    keep_records: bool = True
+    anew: WrittenAnew | None = None
     in_place: bool = False
     notes: Path | None = None
 
@@ -61,18 +63,21 @@ class TfrecordSource:
         features = _with_classes(inferred_features(sample, config), files)
         tell_features(features, sample, given=bool(config.features), emit=emit)
         _tell_empty(files, emit)
+        anew = _written_anew(config)
+        if anew is not None:
+            anew.check(features, config)
         return cls(
             files=files,
             stored=features,
             class_names={n: s.class_names for n, s in features.items() if s.class_names},
-            keep_records=config.layout != "block",
+            anew=anew,
             in_place=_stays(files, config, emit),
         )
 
     @property
     def features(self) -> Mapping[str, FeatureSpec]:
         """What the shards will hold."""
-        return self.stored if self.keep_records else _as_rows(self.stored)
+        return self.stored if self.anew is None else self.anew.features(self.stored)
 
     def pieces(self) -> tuple[Piece, ...]:
         """The files in their order."""
@@ -109,15 +114,26 @@ class TfrecordSource:
             return Found(where, record)
         try:
             values = reader.values(record, where)
+            arrays = values.arrays
+            if self.anew is not None:
+                arrays = self.anew.arrays(arrays, self.stored, where)
         except DataError as error:
             return Found(where, error)
         return Found(
             where,
-            values.arrays,
+            arrays,
             split=file.split,
             original_shapes=values.image_shapes,
-            record=record if self.keep_records else None,
+            record=record if self.anew is None else None,
         )
+
+
+def _written_anew(config: IngestConfig) -> WrittenAnew | None:
+    """Whether values are written instead of records: in blocks, and when images are to be pixels."""
+    asked = config.image != ImageOptions()
+    if config.layout != "block" and not (asked and config.image.store == "pixels"):
+        return None
+    return WrittenAnew(image=config.image, channels=config.image.channels if asked else None)
 
 
 def _with_classes(
@@ -153,6 +169,7 @@ def _stays(files: tuple[RecordFile, ...], config: IngestConfig, emit: Emit) -> b
         "they are not on this machine": any(found.file.remote for found in files),
         "zlib files are packed anew": any(found.compression == "zlib" for found in files),
         f"`layout: {config.layout}`": config.layout != "example",
+        "`image` asks for pixels": _written_anew(config) is not None,
         f"`compression: {config.compression}`": config.compression != "none",
         "`shuffle: true`": config.shuffle,
         "`on_error: skip` may leave some out": config.on_error == "skip",
@@ -162,19 +179,6 @@ def _stays(files: tuple[RecordFile, ...], config: IngestConfig, emit: Emit) -> b
         text = f"The records are written into new shards of the same splits: {'; '.join(why)}."
         emit(Message(text=text))
     return not why
-
-
-def _as_rows(features: Mapping[str, FeatureSpec]) -> dict[str, FeatureSpec]:
-    """Features whose values are written anew: those of serialized tensors as plain elements."""
-    return {
-        name: dataclasses.replace(
-            spec,
-            encoding="raw" if spec.encoding == "tensor" else spec.encoding,
-            sequence=False,
-            default=None,
-        )
-        for name, spec in features.items()
-    }
 
 
 def _tell_empty(files: tuple[RecordFile, ...], emit: Emit) -> None:

@@ -95,15 +95,27 @@ class RecordReader:
 
     def _error(self, name: str, spec: FeatureSpec, problem: str, where: str) -> DataError:
         wanted = f"{spec.dtype} {spec.shape}".replace("None", "any")
-        asked = "image" if spec.encoding == "image" else wanted
-        free = ", ".join("null" for _ in spec.shape) or "null"
+        image = spec.encoding == "image"
         return DataError(
             f"{where}: the feature {name!r} can't be read.",
             received=problem,
-            expected=f"{asked} ({spec.encoding})" if asked == wanted else "a whole image",
-            fix=f"Mend or leave out this record (`on_error: skip`), or say what the feature is: "
-            f"`ingest.features: {{{name}: {{dtype: {spec.dtype}, shape: [{free}]}}}}`.",
+            expected=f"a whole image, {wanted}" if image else f"{wanted} ({spec.encoding})",
+            fix=f"Mend or leave out this record (`on_error: skip`), or {_advice(name, spec)}.",
         )
+
+
+def _advice(name: str, spec: FeatureSpec) -> str:
+    if spec.encoding == "list" and not spec.varies and not spec.sequence:
+        value = "'?'" if spec.dtype == "string" else 0
+        return (
+            f"give those that lack it a value, such as `ingest.tfrecord.defaults: {{{name}: "
+            f"{value}}}`, or say that its length varies: `ingest.features: {{{name}: {{dtype: "
+            f"{spec.dtype}, shape: [null]}}}}`"
+        )
+    free = ["null", *(str(size) if size else "null" for size in spec.shape[1:])]
+    how = f", encoding: {spec.encoding}" if spec.encoding in ("tensor", "image") else ""
+    text = f"dtype: {spec.dtype}, shape: [{', '.join(free)}]{how}"
+    return f"say what the feature is, such as `ingest.features: {{{name}: {{{text}}}}}`"
 
 
 class _MisfitError(ValueError):
@@ -118,7 +130,8 @@ def _reader(spec: FeatureSpec) -> _Read:
     if spec.encoding == "image":
         return lambda feature, found, name: _image(feature, inner, found, name)
     if spec.encoding == "tensor":
-        return lambda feature, _, __: _tensor(feature, spec.dtype, inner)
+        stored = spec.stored_dtype or spec.dtype
+        return lambda feature, _, __: _tensor(feature, stored, inner)
     if spec.encoding == "raw":
         little = np.dtype(spec.dtype).newbyteorder("<")
         return lambda feature, _, __: _raw(feature, little, inner)
@@ -168,7 +181,10 @@ def _tensor(feature: Any, dtype: str, shape: tuple[int | None, ...]) -> Array:
     fits = len(tensor.shape) == len(shape) and all(b in (a, None) for a, b in sizes)
     if tensor.dtype != dtype or not fits:
         raise _MisfitError(f"a serialized tensor {tensor.dtype} {tensor.shape}")
-    return values_of(tensor)
+    try:
+        return values_of(tensor)
+    except ValueError as e:
+        raise _MisfitError(str(e)) from e
 
 
 def _image(feature: Any, shape: tuple[int | None, ...], found: Values, name: str) -> bytes:

@@ -23,6 +23,7 @@ from mlflow_tfconv.engine.events import Message
 from mlflow_tfconv.errors import ConfigError, DataError
 from mlflow_tfconv.steps.ingest.config import FeatureConfig
 from mlflow_tfconv.steps.ingest.sources import tfrecord_sample
+from mlflow_tfconv.steps.ingest.sources.image_options import ImageOptions
 from mlflow_tfconv.steps.ingest.sources.tfrecord_options import TfrecordOptions
 
 
@@ -177,13 +178,13 @@ def test_what_was_inferred_can_be_given(ingest: Any, tmp_path: Path, events: lis
 
 def test_a_feature_of_two_kinds_is_told(ingest: Any, tmp_path: Path) -> None:
     records = [example({"x": [1]}), example({"x": [1.5]})]
-    with pytest.raises(DataError, match=r"record 1 .*'x' is float_list where .* int64_list"):
+    with pytest.raises(DataError, match=r"record 1 .*'x' is something else than in the records"):
         described(ingest, tmp_path, records)
 
 
 def test_tensors_of_different_ranks_are_told(ingest: Any, tmp_path: Path) -> None:
     records = [example({"x": [tensor(np.zeros(shape))]}) for shape in ((2,), (2, 2))]
-    with pytest.raises(DataError, match=r"record 1 .*serialized tensor can't be read"):
+    with pytest.raises(DataError, match=r"record 1 .*'x' is something else than in the records"):
         described(ingest, tmp_path, records)
 
 
@@ -296,3 +297,87 @@ def test_what_a_sample_does_not_show_is_told_with_its_record(
     config: dict[str, Any] = {"tfrecord": options, "features": features}
     result = ingest(using="tfrecord", location=str(tmp_path / "in"), **config)
     assert sum(result.output.counts.values()) == 8
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "uint32", "uint64"])
+@pytest.mark.parametrize("config", [{}, {"layout": "block"}])
+def test_tensors_of_rare_types_keep_their_values(
+    ingest: Any, tmp_path: Path, dtype: str, config: Any
+) -> None:
+    rows = [tf.cast([number, 200 * number], dtype) for number in range(4)]
+    records = [example({"x": [tf.io.serialize_tensor(row).numpy()]}) for row in rows]
+    _, batch = described(ingest, tmp_path, records, **config)
+    assert batch.numpy().tolist() == [row.numpy().tolist() for row in rows]
+
+
+def test_tensors_of_rare_types_that_vary_are_padded_or_ragged(ingest: Any, tmp_path: Path) -> None:
+    rows = [tf.range(number, dtype=tf.int32) for number in range(3)]
+    data = [tf.io.serialize_tensor(tf.cast(row, tf.uint32)).numpy() for row in rows]
+    manifest, batch = described(ingest, tmp_path, [example({"x": [one]}) for one in data])
+    assert batch.numpy().tolist() == [[0, 0], [0, 0], [0, 1]]
+    ragged = next(iter(read_dataset(manifest, "train", 3, ragged=True)))
+    assert ragged.to_list() == [[], [0], [0, 1]]
+
+
+def test_a_feature_that_differs_is_no_matter_when_others_are_chosen(
+    ingest: Any, tmp_path: Path
+) -> None:
+    records = [
+        example({"x": [n], "odd": [n] if n else [b"text"], "t": [tensor(np.zeros(2, dtype))]})
+        for n, dtype in enumerate(("int32", "float32"))
+    ]
+    features = {"x": FeatureConfig(dtype="int64")}
+    _, batch = described(ingest, tmp_path, records, features=features)
+    assert batch.numpy().tolist() == [0, 1]
+    for name in ("odd", "t"):
+        with pytest.raises(DataError, match=f"'{name}' is something else than in the records"):
+            described(ingest, tmp_path, records, features=features, label=name)
+
+
+def test_a_label_that_no_record_has_is_told_with_one_like_it(ingest: Any, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="'labl' that the recipe names") as caught:
+        described(ingest, tmp_path, [example({"label": [1], "x": [1.0]})], label="labl")
+    assert "Did you mean 'label'?" in str(caught.value)
+
+
+@pytest.mark.parametrize("layout", ["example", "block"])
+def test_images_of_any_size_become_pixels_of_one(ingest: Any, tmp_path: Path, layout: str) -> None:
+    records = [
+        example({"image": [png(side, side + 1, value=side)], "label": [side]}) for side in (3, 5)
+    ]
+    options = ImageOptions(size=(4, 4))
+    manifest, (image, label) = described(
+        ingest, tmp_path, records, label="label", image=options, layout=layout
+    )
+    assert manifest.schema.features["image"].shape == (4, 4, 3)
+    assert image.numpy()[:, 2, 2, 0].tolist() == label.numpy().tolist() == [3, 5]
+    assert image.shape == (2, 4, 4, 3)
+
+
+def test_frames_become_pixels_of_one_size(ingest: Any, tmp_path: Path) -> None:
+    records = [
+        sequence_example({"id": [n]}, {"frames": [[png(2, 2, value=n)]] * n, "a": [[1, 2]] * n})
+        for n in (2, 0, 1)
+    ]
+    _, batch = described(ingest, tmp_path, records, image=ImageOptions(size=(1, 3)))
+    assert batch["frames"].shape == (3, 2, 1, 3, 3)
+    assert batch["frames"].numpy()[:, :, 0, 0, 0].tolist() == [[2, 2], [0, 0], [1, 0]]
+    assert batch["a"].numpy().tolist() == [[[1, 2]] * 2, [[0, 0]] * 2, [[1, 2], [0, 0]]]
+
+
+def test_images_that_differ_do_not_fit_into_blocks(ingest: Any, tmp_path: Path) -> None:
+    records = [example({"image": [png(2, size)]}) for size in (2, 3)]
+    with pytest.raises(DataError, match=r"'image' differ in size, which `layout: block`"):
+        described(ingest, tmp_path, records, layout="block")
+    manifest, image = described(ingest, tmp_path, records[:1], layout="block")
+    assert manifest.schema.layout == "block"
+    assert image.shape == (1, 2, 2, 3)
+
+
+def test_single_doubles_keep_all_digits_when_written_anew(ingest: Any, tmp_path: Path) -> None:
+    records = [example({"x": [np.float64(1 / 3).tobytes()], "z": [tensor(np.complex64(2 + 1j))]})]
+    features = {"x": FeatureConfig(dtype="float64"), "z": FeatureConfig(dtype="complex64")}
+    for layout in ("example", "block"):
+        _, batch = described(ingest, tmp_path, records, features=features, layout=layout)
+        assert batch["x"].numpy().tolist() == [1 / 3]
+        assert batch["z"].numpy().tolist() == [2 + 1j]
