@@ -154,6 +154,10 @@ def _as(wanted: Any, value: Any, key: str) -> Any:
     if origin in (Union, UnionType):
         forms = (_as(one, value, key) for one in inner)
         return next((form for form in forms if form is not _MISFIT), _MISFIT)
+    if wanted is Any:
+        return value
+    if origin is dict and isinstance(value, Mapping):
+        return {name: _fitted(one, inner[1], f"{key}.{name}") for name, one in value.items()}
     if origin is tuple:
         return _as_tuple(inner[0], value, key)
     if origin is Literal:

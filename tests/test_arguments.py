@@ -11,6 +11,7 @@ import pytest
 
 from mlflow_tfconv.arguments import made_folder, path_of, require_numbers, settings, several
 from mlflow_tfconv.errors import ConfigError
+from mlflow_tfconv.steps.ingest.function import ingest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,3 +68,9 @@ def test_paths_folders_and_numbers_are_checked(tmp_path: Path) -> None:
     require_numbers(0, size=0.5)
     with pytest.raises(ConfigError, match="a whole number, 1 or more"):
         require_numbers(1, whole=True, size=1.5)
+
+
+def test_the_values_of_a_mapping_are_checked_and_named(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("x,y\n1,2\n")
+    with pytest.raises(ConfigError, match=r"`csv\.types\.x` can't be used(.|\n)*'int64'"):
+        ingest(tmp_path / "a.csv", tmp_path / "out", using="csv", csv={"types": {"x": "integer"}})

@@ -91,12 +91,14 @@ def local_path(location: str, root: Path) -> str:
 
 
 def _no_files(location: str, root: Path, suffixes: tuple[str, ...]) -> DataError:
-    kinds = f" {' or '.join(suffixes)}" if suffixes else ""
+    plain = dict.fromkeys(s for s in suffixes if s.count(".") == 1)
+    kinds = f" {', '.join(plain)}" if plain else ""
     where = location if is_url(location) else str(root / Path(location).expanduser())
+    meant = "" if where == location else f", which is {without_secrets(where)}"
+    there = not is_url(location) and Path(where).is_dir()
     return DataError(
         "There are no data at ingest.location.",
-        received=without_secrets(location),
-        expected=f"a file, a folder with{kinds} files, or a pattern that fits files: "
-        f"{without_secrets(where)}",
+        received=f"{without_secrets(location)}{meant}{': a folder without such files' * there}",
+        expected=f"a file, a folder with{kinds} files, or a pattern that fits files",
         fix="Set ingest.location; a relative path starts at the recipe's folder.",
     )

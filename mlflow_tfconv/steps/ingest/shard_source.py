@@ -69,12 +69,14 @@ class Ingested:
         skipped: What was left out.
         work: The folder that is needed no longer; until it is removed the same command would take
             all from it.
+        splits: Those that the source names by itself.
     """
 
     manifest: Manifest
     statistics: Statistics
     skipped: Skipped
     work: WorkFolder
+    splits: tuple[str, ...] = ()
 
     def clean(self) -> None:
         """Removes what only an unfinished ingest needs."""

@@ -45,7 +45,7 @@ class Skipped:
         if self.count > most:
             shown = "\n".join(f"    {text}" for text in self.texts[:_SHOWN])
             raise DataError(
-                f"More than {most:,} examples can't be used.",
+                f"More than {most:,} example{'s' * (most != 1)} can't be used.",
                 received=f"{self.count:,} so far, the first of them:\n{shown}",
                 expected=f"at most {most:,} (`ingest.max_errors`)",
                 fix="Mend the data, or set `ingest.max_errors` higher.",

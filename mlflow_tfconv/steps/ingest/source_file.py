@@ -93,8 +93,14 @@ def _unreadable(shown: str, error: OSError) -> DataError:
     gone = isinstance(error, FileNotFoundError)
     return DataError(
         f"{shown} may not be read." if denied else f"{shown} can't be read.",
-        received="it is gone" if gone else (error.strerror or str(error)),
-        fix="Give this user the right to read it." if denied else "Check the file and its disk.",
+        received=f"there is nothing at {error.filename}"
+        if gone
+        else (error.strerror or str(error)),
+        fix="Give this user the right to read it."
+        if denied
+        else "Check the path: is it complete, and does it start at the right folder?"
+        if gone
+        else "Check the file and its disk.",
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlflow_tfconv.artifacts import Dataset
+from mlflow_tfconv.data.splits import SPLITS
 from mlflow_tfconv.engine.events import DatasetUsed, Message, Metric, Param
 from mlflow_tfconv.engine.step import Step, StepContext, StepResult
 from mlflow_tfconv.errors import ConfigError
@@ -25,6 +26,7 @@ _READERS = {
     "image_folder": ("pillow",),
     "image_list": ("pillow", "pyarrow"),
     "parquet": ("pyarrow",),
+    "tfrecord": ("pillow",),
     "video": ("av", "pillow"),
 }
 
@@ -90,6 +92,7 @@ class IngestStep(Step[IngestConfig]):
         manifest = ingested.manifest
         path = write_manifest(manifest, workdir)
         _tell(manifest, path, context)
+        self._tell_empty_splits(manifest, ingested.splits, context)
         _tell_skipped(ingested.skipped, context)
         for text in varying_features(manifest.schema):
             context.emit(Message(text=text))
@@ -115,7 +118,21 @@ class IngestStep(Step[IngestConfig]):
         config = _with_labels(self.config, getattr(source, "labels", ()))
         if isinstance(source, TfrecordSource) and source.in_place:
             return describe_in_place(source, config, root, workdir, context.emit)
-        return shard_source(source, config, root, workdir, context.emit)
+        ingested = shard_source(source, config, root, workdir, context.emit)
+        return dataclasses.replace(ingested, splits=getattr(source, "splits", ()))
+
+    def _tell_empty_splits(
+        self, manifest: Manifest, said: tuple[str, ...], context: StepContext
+    ) -> None:
+        """Warns of splits that are empty although nobody asked for that."""
+        key = f"the values of {self.config.key!r}" if self.config.key else "different examples"
+        ratios = dict(zip(SPLITS, self.config.split_ratios, strict=True))
+        for split, count in manifest.counts.items():
+            if count or not (ratios[split] or said):
+                continue
+            why = f"the data name {' and '.join(said)} only" if said else f"{key} are few"
+            text = f"The split {split!r} got no examples: {why}."
+            context.emit(Message(text=text, level="warning"))
 
 
 def _with_labels(config: IngestConfig, labels: tuple[str, ...]) -> IngestConfig:
@@ -128,7 +145,8 @@ def _with_labels(config: IngestConfig, labels: tuple[str, ...]) -> IngestConfig:
 def _tell_skipped(skipped: Skipped, context: StepContext) -> None:
     if skipped.count:
         context.emit(Metric(name="examples/skipped", value=skipped.count))
-        first = f"{skipped.count:,} examples were left out, the first: {skipped.texts[0]}"
+        were = "examples were left out, the first" if skipped.count > 1 else "example was left out"
+        first = f"{skipped.count:,} {were}: {skipped.texts[0]}"
         context.emit(Message(text=first, level="warning"))
 
 
@@ -137,9 +155,3 @@ def _tell(manifest: Manifest, path: Path, context: StepContext) -> None:
     context.emit(Param(name="dataset_digest", value=manifest.digest))
     for split, count in manifest.counts.items():
         context.emit(Metric(name=f"examples/{split}", value=count))
-        if count == 0:
-            context.emit(
-                Message(
-                    text=f"The split {split!r} got no examples: the data are few.", level="warning"
-                )
-            )

@@ -99,7 +99,7 @@ def test_a_link_to_a_folder_above_ends(root):
 def test_a_file_that_vanishes_is_named(root):
     (file,) = source_files("data/b.csv", root)
     Path(file.url_or_path).unlink()
-    with pytest.raises(DataError, match=r"data/b.csv can't be read.\n.*it is gone"):
+    with pytest.raises(DataError, match=r"data/b.csv can't be read.\n.*there is nothing at"):
         file.open()
 
 

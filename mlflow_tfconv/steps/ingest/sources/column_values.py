@@ -12,7 +12,13 @@ import pyarrow.compute as pc
 from mlflow_tfconv.steps.ingest.sources.table_columns import Kind
 
 _NUMBER = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$|^[+-]?(?i:inf(inity)?|nan)$"
+_WHOLE = r"^[+-]?\d+$"
+_WHOLE_DECIMAL = r"^[+-]?\d+(\.0*)?$"
+_LEADING_ZERO = r"^[+-]?0\d+$"
+_WITH_COMMA = r"^[+-]?\d[\d.,' ]*,\d+$"
 _TRUTHS = pa.array(["true", "false"])
+_YES = pa.array(["yes", "y", "t", "on"])
+_NO = pa.array(["no", "n", "f", "off"])
 _FEW_OF = 20  # one in so many values may be a mistake
 _EXACT_IN_FLOAT32 = 2**24
 
@@ -70,7 +76,11 @@ class ColumnSample:
     Attributes:
         values: Rows with a value.
         missing: Rows without one.
-        numbers: The narrowest kind of those values that are numbers; None when none is.
+        numbers: The narrowest kind of those values that are numbers, "string" for integers too
+            large for any; None when none is.
+        whole: Whether the numbers are integers, if maybe written with decimals (`1.0`).
+        zeros: Numbers with a zero before other digits, as codes have it (`00123`).
+        commas: Values that would be numbers but for a comma (`0,5` or `1,234`).
         large: Whether there are integers that a float32 does not tell apart.
         truths: Values that are true or false.
         odd: Values that are no numbers.
@@ -81,6 +91,9 @@ class ColumnSample:
     missing: int = 0
     numbers: Kind | None = None
     large: bool = False
+    whole: bool = True
+    zeros: int = 0
+    commas: int = 0
     truths: int = 0
     odd: int = 0
     example: str = ""
@@ -120,20 +133,31 @@ class ColumnSample:
         self.missing += len(texts) - len(there)
         self.truths += pc.sum(pc.is_in(pc.utf8_lower(odd), value_set=_TRUTHS)).as_py() or 0
         self.odd += len(odd)
+        self.commas += _count(odd, _WITH_COMMA)
         if len(odd) and not self.example:
             self.example = odd[0].as_py()
         if len(numbers):
             self._add_numbers(numbers)
 
     def _add_numbers(self, numbers: Any) -> None:
+        self.whole = self.whole and _count(numbers, _WHOLE_DECIMAL) == len(numbers)
         if self.numbers == "float32":
             return
-        if _fits(numbers, "int64"):
-            self.numbers = "int64"
+        if _fits(numbers, pa.int64()):
+            self.numbers = self.numbers or "int64"
+            self.zeros += _count(numbers, _LEADING_ZERO)
             extremes = pc.min_max(pc.cast(numbers, pa.int64())).as_py().values()
             self.large = self.large or max(map(abs, extremes)) > _EXACT_IN_FLOAT32
+        elif _count(numbers, _WHOLE) == len(numbers):
+            self.numbers = "string"  # a float would not tell them apart
+            self.example = self.example or max(numbers.to_pylist(), key=len)
         else:
             self.numbers = "float32"
+
+
+def _count(texts: Any, pattern: str) -> int:
+    """How many of the texts fit."""
+    return pc.sum(pc.match_substring_regex(texts, pattern)).as_py() or 0
 
 
 def _halves(array: Any, convert: Callable[[Any], Any], first: int, bad: list[int]) -> list[Any]:
@@ -152,6 +176,12 @@ def _halves(array: Any, convert: Callable[[Any], Any], first: int, bad: list[int
 
 
 def _converted(texts: Any, kind: Kind) -> Any:
+    if kind == "int64":
+        texts = pc.replace_substring_regex(texts, r"^([+-]?\d+)\.0*$", r"\1")
+    if kind == "bool":
+        low = pc.utf8_lower(texts)
+        texts = pc.if_else(pc.is_in(low, value_set=_YES), "true", low)
+        texts = pc.if_else(pc.is_in(low, value_set=_NO), "false", texts)
     if kind != "datetime":
         return pc.cast(texts, arrow_type(kind))
     try:
@@ -161,9 +191,9 @@ def _converted(texts: Any, kind: Kind) -> Any:
     return pc.cast(times, pa.int64())
 
 
-def _fits(texts: Any, kind: Kind) -> bool:
+def _fits(texts: Any, to: Any) -> bool:
     try:
-        _converted(texts, kind)
+        pc.cast(texts, to)
     except pa.ArrowInvalid:
         return False
     return True

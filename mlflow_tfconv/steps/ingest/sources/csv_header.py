@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -16,6 +18,8 @@ from mlflow_tfconv.steps.ingest.sources.text_stream import TextStream
 _CHUNK_BYTES = 2**16
 _MOST_BYTES = 2**24
 _DELIMITERS = ",;\t|"
+_MANY = 8
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +52,7 @@ def read_header(stream: TextStream, file: SourceFile, options: CsvOptions) -> He
         header = _header(data, file, options, whole=not chunk)
         if header is not None:
             stream.push_back(data[header.size_bytes :])
-            _check_names(header, file)
+            _check_names(header, file, options)
             return header
         if not chunk:
             return None
@@ -76,7 +80,7 @@ def _header(data: bytes, file: SourceFile, options: CsvOptions, *, whole: bool) 
     if not whole and reader.line_num >= len(lines) - skipped:
         return None
     names, used = _names(values, file, options), skipped
-    if options.header:
+    if options.header is not False:
         used += reader.line_num
     size = sum(map(len, lines[:used]))
     return Header(names=names, delimiter=delimiter, lines=used, size_bytes=size)
@@ -84,7 +88,7 @@ def _header(data: bytes, file: SourceFile, options: CsvOptions, *, whole: bool) 
 
 def _names(values: list[str], file: SourceFile, options: CsvOptions) -> tuple[str, ...]:
     if options.column_names is None:
-        if options.header:
+        if options.header is not False:
             return tuple(value.strip() for value in values)
         return tuple(f"column_{number}" for number in range(1, len(values) + 1))
     if len(options.column_names) != len(values):
@@ -134,7 +138,15 @@ def not_utf8(where: str, data: bytes) -> DataError:
     )
 
 
-def _check_names(header: Header, file: SourceFile) -> None:
+def _check_names(header: Header, file: SourceFile, options: CsvOptions) -> None:
+    if options.header is None and options.column_names is None and _looks_like_a_row(header.names):
+        raise DataError(
+            f"{file.shown}: the first line looks like a row, and not like names of columns.",
+            received=", ".join(header.names)[:80],
+            expected="names of columns",
+            fix="Set `csv: {header: false}` where there is no header, or `csv: {header: true}` "
+            "where these are the names.",
+        )
     twice = [name for name, count in Counter(filter(None, header.names)).items() if count > 1]
     if twice:
         places = [str(i) for i, name in enumerate(header.names, start=1) if name == twice[0]]
@@ -144,3 +156,15 @@ def _check_names(header: Header, file: SourceFile) -> None:
             expected="a name of its own for every column",
             fix="Rename one, or name all with `csv.column_names`.",
         )
+
+
+def _looks_like_a_row(names: tuple[str, ...]) -> bool:
+    """Whether the numbers among the names are in no order.
+
+    Numbers are good names of columns where they count something, such as 0, 1, 2 or years, or many
+    wave numbers, which fall.
+    """
+    numbers = [float(name) for name in names if _NUMBER.match(name)]
+    rising = all(a < b for a, b in pairwise(numbers))
+    falling = all(a > b for a, b in pairwise(numbers))
+    return not rising and not (falling and len(numbers) >= _MANY)

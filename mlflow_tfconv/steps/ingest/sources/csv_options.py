@@ -28,22 +28,23 @@ class CsvOptions:
         quote: Around values that hold delimiters or line breaks; null when there is none.
         escape: Before a character that is meant literally; null when quotes are doubled instead.
         encoding: Of the text, as Python names it.
-        header: Whether the first line names the columns.
+        header: Whether the first line names the columns; null takes it for names, and is an error
+            when it looks like a row of numbers.
         column_names: Names of the columns, in place of the first line's or where it names none.
         skip_lines: Lines to leave out before the first.
         columns: Columns to read, by name or pattern (`pixel*`); null reads all. The label and the
             key are always read. Columns without a name, such as the index that pandas writes, are
             left out.
         ignore: Columns to leave out, by name or pattern.
-        types: Column to what its values are, where the sample would not tell; "datetime" is an ISO
-            8601 date or time, which becomes an int64.
+        types: Column, or pattern, to what its values are, where the sample would not tell;
+            "datetime" is an ISO 8601 date or time, which becomes an int64.
         vectors: Feature to the numeric columns that it gathers into one array (columns,), by name
             in the order given or by pattern in natural order. Null gathers all numeric columns into
             the feature `features` when they are more than 32; {} never does.
         missing_texts: What stands for a missing value in columns that are no text.
-        missing: Column to what takes the place of a missing value, or to "drop" to leave such rows
-            out; "*" is every other column. Without it a float is NaN, a text is empty, and anything
-            else, a label or a key is an error.
+        missing: Column, or pattern, to what takes the place of a missing value, or to "drop" to
+            leave such rows out; "*" is every other column. Without it a float is NaN, a text is
+            empty, and anything else, a label or a key is an error.
         decimal: What stands before decimals.
         time_unit: What the int64 of a "datetime" counts, since 1970 in UTC; what is finer is cut.
         sample_rows: Rows, over several files, that the types are inferred from.
@@ -55,7 +56,7 @@ class CsvOptions:
     quote: str | None = '"'
     escape: str | None = None
     encoding: str = "utf-8"
-    header: bool = True
+    header: bool | None = None
     column_names: tuple[str, ...] | None = None
     skip_lines: int = 0
     columns: tuple[str, ...] | None = None

@@ -343,7 +343,9 @@ def _unfit(where: str, name: str, kind: Kind, text: str) -> DataError:
     return DataError(
         f"{where}: the value of the column {name!r} is no {meant}.",
         received=f"{text!r:.80}",
-        expected="true, false, 1 or 0" if kind == "bool" else f"a value of the type {kind}",
+        expected="true, false, yes, no, 1 or 0"
+        if kind == "bool"
+        else f"a value of the type {kind}",
         fix=f"Correct it, give the column its type (`csv: {{types: {{{name}: string}}}}`), count it "
         "as missing (`csv.missing_texts`), or leave such rows out: `on_error: skip`.",
     )

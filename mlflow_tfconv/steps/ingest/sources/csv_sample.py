@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -18,6 +19,7 @@ from mlflow_tfconv.steps.ingest.sources.table_examples import Rows
 from mlflow_tfconv.steps.ingest.sources.text_stream import TextStream
 
 _MOST_FILES = 10
+_LOOKED_AT_BYTES = 2**18
 
 
 @dataclass(slots=True)
@@ -29,12 +31,16 @@ class Sample:
         columns: Column to what it holds.
         rows: Rows that were looked at.
         files: Files that were looked into.
+        wrong: Why the first row that is none could not be parsed.
+        stray_quote: The first line, for a person, where text follows a closing quote.
     """
 
     names: tuple[str, ...]
     columns: Mapping[str, ColumnSample]
     rows: int = 0
     files: int = 0
+    wrong: DataError | None = None
+    stray_quote: str | None = None
 
 
 def header_of(file: SourceFile, options: CsvOptions) -> Header | None:
@@ -51,7 +57,7 @@ def take_sample(files: tuple[SourceFile, ...], options: CsvOptions) -> Sample:
     """The first rows of some files, the first and the last among them.
 
     Raises:
-        DataError: All files are empty, or one can't be read.
+        DataError: All files are empty, one can't be read, or no row fits the columns.
     """
     headers = _first_headers(files, options)
     first = next(headers, None)
@@ -66,6 +72,8 @@ def take_sample(files: tuple[SourceFile, ...], options: CsvOptions) -> Sample:
     chosen = [first, *islice(headers, _MOST_FILES - 1)]
     for file, header in chosen:
         _look_at(sample, file, header, options, -(-options.sample_rows // len(chosen)))
+    if not sample.rows and sample.wrong:
+        raise _no_row_fits(sample.wrong)
     if not sample.rows:
         raise DataError(
             "The files at ingest.location have no rows below their first line.",
@@ -93,11 +101,41 @@ def _look_at(
     names = [name for name in sample.names if name in header.names]
     left, sample.files = most, sample.files + 1
     for rows, _ in CsvRows(file, header, dict.fromkeys(names, "string"), options):
+        sample.wrong = sample.wrong or next(iter(rows.wrong.values()), None)
         if rows.arrays:
             _add(sample, rows, left, options)
             left -= min(left, rows.count)
         if not left:
-            return
+            break
+    sample.stray_quote = sample.stray_quote or _stray_quote(file, header, options)
+
+
+def _stray_quote(file: SourceFile, header: Header, options: CsvOptions) -> str | None:
+    """The first line of the first rows where text follows a closing quote, if there is one."""
+    if options.quote is None or options.escape is not None:
+        return None
+    with TextStream(file, options.encoding, quote=options.quote) as stream:
+        read_header(stream, file, options)
+        data = stream.read(_LOOKED_AT_BYTES)
+    lines = data.decode(errors="replace").splitlines(keepends=True)
+    reader = csv.reader(lines, delimiter=header.delimiter, quotechar=options.quote, strict=True)
+    try:
+        for _ in reader:
+            pass
+    except csv.Error as e:
+        if "expected after" in str(e):
+            return f"{file.shown}, line {header.lines + reader.line_num}"
+    return None
+
+
+def _no_row_fits(first: DataError) -> DataError:
+    return DataError(
+        f"No row fits the columns that the first line names. {first.what}",
+        received=first.received,
+        expected=first.expected,
+        fix="Check `csv.delimiter` and quotes. A first line that names no columns is left out by "
+        "`csv: {skip_lines: 1, header: false}`.",
+    )
 
 
 def _add(sample: Sample, rows: Rows, most: int, options: CsvOptions) -> None:

@@ -13,7 +13,7 @@ from mlflow_tfconv.steps.ingest.config import IngestConfig
 from mlflow_tfconv.steps.ingest.locations import source_files
 from mlflow_tfconv.steps.ingest.source_file import SourceFile
 from mlflow_tfconv.steps.ingest.sources.csv_header import Header
-from mlflow_tfconv.steps.ingest.sources.csv_messages import tell_types
+from mlflow_tfconv.steps.ingest.sources.csv_messages import tell_types, warn_of
 from mlflow_tfconv.steps.ingest.sources.csv_options import CsvOptions
 from mlflow_tfconv.steps.ingest.sources.csv_rows import CsvRows
 from mlflow_tfconv.steps.ingest.sources.csv_sample import Sample, header_of, take_sample
@@ -22,7 +22,7 @@ from mlflow_tfconv.steps.ingest.sources.line_spans import Span
 from mlflow_tfconv.steps.ingest.sources.source import Found, Piece
 from mlflow_tfconv.steps.ingest.sources.table_columns import Kind, TablePlan
 from mlflow_tfconv.steps.ingest.sources.table_examples import examples_of
-from mlflow_tfconv.steps.ingest.sources.table_plan import Asked, matching, table_plan
+from mlflow_tfconv.steps.ingest.sources.table_plan import Asked, matching, said_of, table_plan
 
 _KIND = "csv"
 _TEXTS = (".csv", ".tsv", ".tab")
@@ -62,7 +62,9 @@ class CsvSource:
         )
         sample = take_sample(files, options)
         plan = table_plan(_kinds(sample, options, asked), asked)
-        tell_types(sample, plan, config, emit)
+        if not all(said_of(name, options.types) for name in plan.columns) and not config.features:
+            tell_types(sample, plan, emit)
+        warn_of(sample, plan, config.labels, emit)
         closed = options.columns is None and not config.features
         return cls(files=files, options=options, plan=plan, names=sample.names, closed=closed)
 
@@ -129,14 +131,15 @@ class CsvSource:
 def _kinds(sample: Sample, options: CsvOptions, asked: Asked) -> dict[str, Kind]:
     """What the columns are: as given, as seen; without those that show no value."""
     matching(options.types, sample.names, f"{_KIND}.types")
+    matching([name for name in options.missing if name != "*"], sample.names, f"{_KIND}.missing")
     kinds: dict[str, Kind] = {}
     for name in sample.names:
         seen = sample.columns[name]
         # An integer that decides something stays one: where it is missing, that is an error.
         kind = seen.kind if name in asked.required else seen.best
-        given = options.types.get(name) or ("string" if name in asked.features else None)
-        if kind or given:
-            kinds[name] = options.types.get(name) or kind or "string"
+        said = said_of(name, options.types)
+        if said or kind or name in asked.features:
+            kinds[name] = said or kind or "string"
     return kinds
 
 

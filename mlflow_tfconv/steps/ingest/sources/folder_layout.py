@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from mlflow_tfconv.data.splits import SPLITS
 from mlflow_tfconv.errors import DataError
 from mlflow_tfconv.steps.ingest.locations import SourceFile, source_files
 from mlflow_tfconv.steps.ingest.split_names import split_of_folder
@@ -48,16 +49,23 @@ class FolderLayout:
     @property
     def splits(self) -> tuple[str, ...]:
         """The splits that folders name."""
-        return tuple(sorted({placed.split for placed in self.placed if placed.split}))
+        named = {placed.split for placed in self.placed}
+        return tuple(split for split in SPLITS if split in named)
 
     def told(self, kind: str) -> str:
         """A sentence for the user, such as "120 images in 3 classes; left out: ..."."""
-        classes = f" in {len(self.classes):,} classes" if self.classes else ", without classes"
+        count = len(self.classes)
+        classes = f" in {_counted(count, 'classes', 'class')}" if count else ", without classes"
         splits = f", split by folders into {', '.join(self.splits)}" if self.splits else ""
         left = "; ".join(f"{count:,} {why}" for why, count in self.left_out.items() if count)
         return (
-            f"{len(self.placed):,} {kind}{classes}{splits}{f'. Left out: {left}' if left else ''}."
+            f"{_counted(len(self.placed), kind)}{classes}{splits}"
+            f"{f'. Left out: {left}' if left else ''}."
         )
+
+
+def _counted(count: int, things: str, thing: str | None = None) -> str:
+    return f"{count:,} {things if count != 1 else thing or things.removesuffix('s')}"
 
 
 def folder_layout(

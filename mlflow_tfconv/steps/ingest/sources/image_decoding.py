@@ -64,7 +64,9 @@ def image_found(data: bytes, options: ImageOptions, shown: str) -> ImageFound:
     Raises:
         DataError: It is no image, of a format that is not read, damaged, cut off, or too large.
     """
-    with _pillow_errors(shown), Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+    if not data:
+        raise _no_image(shown, "an empty file")
+    with _pillow_errors(shown, data), Image.open(io.BytesIO(data), formats=_FORMATS) as image:
         _check_size(image, shown)
         turn = _orientation(image) if options.exif_orientation else 1
         if options.store == "encoded":
@@ -138,7 +140,7 @@ def _turned(size: tuple[int, int], turn: int) -> tuple[int, int]:
 
 
 @contextmanager
-def _pillow_errors(shown: str) -> Iterator[None]:
+def _pillow_errors(shown: str, data: bytes) -> Iterator[None]:
     """Pillow's many errors as one that names the file."""
     try:
         with warnings.catch_warnings():
@@ -149,17 +151,21 @@ def _pillow_errors(shown: str) -> Iterator[None]:
     except Image.DecompressionBombError as e:
         raise _too_large(shown, str(e)) from e
     except UnidentifiedImageError as e:
-        raise DataError(
-            f"{shown} is no image.",
-            received="a content that no decoder knows",
-            expected=f"one of the formats {', '.join(_FORMATS)}",
-            fix="Convert or remove the file, or set `ingest.on_error: skip`.",
-        ) from e
+        raise _no_image(shown, f"a content that no decoder knows: {data[:20]!r}...") from e
     # SyntaxError and the like are how Pillow's decoders speak of broken files.
     except (OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, EOFError) as e:
         raise _damaged(shown, e) from e
     except (ArithmeticError, AttributeError, RuntimeError, AssertionError) as e:
         raise _damaged(shown, e) from e
+
+
+def _no_image(shown: str, received: str) -> DataError:
+    return DataError(
+        f"{shown} is no image.",
+        received=received,
+        expected=f"one of the formats {', '.join(_FORMATS)}",
+        fix="Convert or remove the file, or set `ingest.on_error: skip`.",
+    )
 
 
 def _damaged(shown: str, error: BaseException) -> DataError:

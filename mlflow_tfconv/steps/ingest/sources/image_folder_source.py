@@ -48,6 +48,7 @@ class ImageFolderSource:
         class_names: The label's classes; empty when the images lie in no folders.
         with_path: Whether examples have their path.
         storage_options: For URLs.
+        splits: Those that folders name, if they name any.
         found: The pieces; they don't travel to the processes that read them.
     """
 
@@ -57,6 +58,7 @@ class ImageFolderSource:
     class_names: Mapping[str, tuple[str, ...]]
     with_path: bool = False
     storage_options: Mapping[str, Any] = field(default_factory=dict)
+    splits: tuple[str, ...] = ()
     found: tuple[Piece, ...] = field(default=(), repr=False)
 
     @classmethod
@@ -80,6 +82,7 @@ class ImageFolderSource:
             class_names={label: layout.classes} if layout.classes else {},
             with_path=config.key == _PATH,
             storage_options=config.storage_options,
+            splits=layout.splits,
             found=placed_pieces(layout, lambda file: decoded_bytes(file, config.image, channels)),
         )
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mlflow_tfconv.data.schema import FeatureSpec
+from mlflow_tfconv.data.splits import SPLITS
 from mlflow_tfconv.engine.events import Emit, Message
 from mlflow_tfconv.errors import ConfigError, DataError
 from mlflow_tfconv.steps.ingest.config import FeatureConfig, IngestConfig
@@ -78,6 +79,11 @@ class NpySource:
     def features(self) -> Mapping[str, FeatureSpec]:
         """Nothing: the rows show it."""
         return {}
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Those that the names of arrays say, if they say any."""
+        return _splits(self.tables)
 
     @property
     def class_names(self) -> Mapping[str, tuple[str, ...]]:
@@ -186,8 +192,13 @@ def _check_given(given: Mapping[str, FeatureConfig], table: Table) -> None:
             )
 
 
+def _splits(tables: tuple[Table, ...]) -> tuple[str, ...]:
+    named = {table.split for table in tables}
+    return tuple(split for split in SPLITS if split in named)
+
+
 def _told(tables: tuple[Table, ...]) -> str:
     rows = sum(table.rows for table in tables)
-    splits = sorted({table.split for table in tables if table.split})
+    splits = _splits(tables)
     said = f", split by names into {', '.join(splits)}" if splits else ""
     return f"{rows:,} rows of {', '.join(tables[0].features)}{said}."

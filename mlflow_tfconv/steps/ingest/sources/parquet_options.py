@@ -17,9 +17,9 @@ class ParquetOptions:
         vectors: Feature to the numeric columns that it gathers into one array (columns,), by name
             in the order given or by pattern in natural order. Null gathers all numeric columns into
             the feature `features` when they are more than 32; {} never does.
-        missing: Column to what takes the place of a missing value, or to "drop" to leave such rows
-            out; "*" is every other column. Without it a float is NaN, a text is empty, and anything
-            else, a label or a key is an error.
+        missing: Column, or pattern, to what takes the place of a missing value, or to "drop" to
+            leave such rows out; "*" is every other column. Without it a float is NaN, a text is
+            empty, and anything else, a label or a key is an error.
         time_unit: What the int64 of a date or a time counts, since 1970 in UTC; what is finer is
             cut.
     """

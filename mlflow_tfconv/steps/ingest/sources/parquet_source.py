@@ -24,7 +24,7 @@ from mlflow_tfconv.steps.ingest.sources.parquet_file import OpenParquet, opened_
 from mlflow_tfconv.steps.ingest.sources.source import Found, Piece
 from mlflow_tfconv.steps.ingest.sources.table_columns import Kind, TablePlan
 from mlflow_tfconv.steps.ingest.sources.table_examples import examples_of
-from mlflow_tfconv.steps.ingest.sources.table_plan import Asked, table_plan
+from mlflow_tfconv.steps.ingest.sources.table_plan import Asked, matching, table_plan
 
 SUFFIXES = (".parquet", ".parq", ".pq")
 _KIND = "parquet"
@@ -68,7 +68,11 @@ class ParquetSource:
         with opened_parquet(files[0]) as first:
             leaves, written = leaves_of(first.schema), class_names_of(first.schema)
         kinds = _kinds(leaves, config)
-        _tell_left_out(leaves, kinds, emit)
+        fills = [name for name in config.parquet.missing if name != "*"]
+        matching(fills, [leaf.name for leaf in leaves], f"{_KIND}.missing")
+        if config.parquet.columns is None and not config.features:
+            _tell_left_out(leaves, kinds, emit)
+        _check_asked(leaves, kinds, asked)
         plan = table_plan(kinds, asked)
         features = _features(plan, config.image)
         given = {name: spec.class_names for name, spec in features.items() if spec.class_names}
@@ -165,6 +169,19 @@ def _features(plan: TablePlan, image: ImageOptions) -> dict[str, FeatureSpec]:
         spec = FeatureSpec("uint8", (None, None, image.channels), encoding="image")
         features |= dict.fromkeys(images, spec)
     return features
+
+
+def _check_asked(leaves: tuple[Leaf, ...], kinds: Mapping[str, Kind], asked: Asked) -> None:
+    """Refuses columns that are named and there, but can't be read."""
+    named = {*(asked.options.columns or ()), *asked.features, *asked.required}
+    for leaf in leaves:
+        if leaf.name in named and leaf.name not in kinds:
+            raise DataError(
+                f"The column {leaf.name!r} is of a type that is not read.",
+                received=str(leaf.type),
+                expected="numbers, texts, times, or lists and structs of these",
+                fix="Leave it out, or write it as one of these.",
+            )
 
 
 def _tell_left_out(leaves: tuple[Leaf, ...], kinds: Mapping[str, Kind], emit: Emit) -> None:

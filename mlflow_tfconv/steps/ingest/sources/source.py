@@ -64,8 +64,8 @@ class Source(Protocol):
         class_names: Label to its classes where they are known beforehand, such as the folders of
             images; an integer label is an index into them.
 
-    A source may have an attribute `labels` too, a tuple: what is learned where the recipe names no
-    label, such as the folders of images.
+    A source may have the attributes `labels` too, a tuple: what is learned where the recipe names
+    no label, such as the folders of images; and `splits`: those that folders or names say.
     """
 
     @property

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from mlflow_tfconv.data.schema import FeatureSpec
 from mlflow_tfconv.errors import ConfigError, DataError
@@ -33,6 +33,7 @@ _SCALAR_KINDS: Mapping[str, Kind] = {
     "string": "string",
 }
 _MAGIC = re.compile(r"[*?\[]")
+T = TypeVar("T")
 
 
 class TableOptions(Protocol):
@@ -106,6 +107,7 @@ def table_plan(kinds: Mapping[str, Kind], asked: Asked) -> TablePlan:
         DataError: The label or the key is no column.
     """
     _check_required(kinds, asked)
+    fills = asked.options.missing
     vectors = _vectors(kinds, asked)
     gathered = {name for vector in vectors for name in vector.columns}
     scalars = tuple(name for name in _chosen(kinds, asked) if name not in gathered)
@@ -117,7 +119,7 @@ def table_plan(kinds: Mapping[str, Kind], asked: Asked) -> TablePlan:
         name: Column(
             name=name,
             kind=_kind(name, kinds, asked, name in wide),
-            missing=asked.options.missing.get(name, asked.options.missing.get("*")),
+            missing=said_of(name, fills),
             required=name in asked.required,
         )
         for name in kinds
@@ -149,6 +151,14 @@ def matching(patterns: Iterable[str], names: Collection[str], where: str) -> lis
             raise _no_column(pattern, names, where)
         found |= dict.fromkeys(sorted(fitting, key=_natural))
     return list(found)
+
+
+def said_of(name: str, said: Mapping[str, T]) -> T | None:
+    """What is said of a column: by its name, else by the first pattern that fits, `*` being last."""
+    if name in said:
+        return said[name]
+    patterns = (p for p in said if p != "*" and _MAGIC.search(p) and fnmatchcase(name, p))
+    return said.get(next(patterns, "*"))
 
 
 def _natural(name: str) -> list[tuple[int, int, str]]:

@@ -37,6 +37,7 @@ class TextSource:
         classes: The label's classes.
         key: Whether examples say the file they come from, as the feature of this name.
         storage_options: For URLs.
+        splits: Those that folders name, if they name any.
         found: The pieces; they don't travel to the processes that read them.
     """
 
@@ -45,6 +46,7 @@ class TextSource:
     classes: tuple[str, ...]
     key: str | None = None
     storage_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    splits: tuple[str, ...] = ()
     found: tuple[Piece, ...] = field(default=(), repr=False)
 
     @classmethod
@@ -74,6 +76,7 @@ class TextSource:
             classes=classes if label else (),
             key=config.key if config.key not in (options.feature, label) else None,
             storage_options=config.storage_options,
+            splits=layout.splits,
             found=tuple(_pieces(placed, classes if label else (), options)),
         )
 

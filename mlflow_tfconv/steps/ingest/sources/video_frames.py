@@ -66,6 +66,9 @@ def frames_of_video(
     """
     check_library()
     with _av_errors(file), reading(file), file.open() as stream:
+        if not stream.read(1):
+            raise _empty(file)
+        stream.seek(0)
         opened = av.open(stream, container_options={"format_whitelist": _CONTAINERS})
         with cast("av.container.InputContainer", opened) as container:
             yield from _frames(file, container, options, from_s or 0.0)
@@ -124,6 +127,14 @@ class _Picture:
     def __call__(self) -> tuple[np.ndarray[Any, Any], tuple[int, int, int]]:
         found = image_of(self._file, content(self._file), self._options, self._channels)
         return np.asarray(found.value), found.original_shape
+
+
+def _empty(file: SourceFile) -> DataError:
+    return DataError(
+        f"{file.shown} is no video.",
+        received="an empty file",
+        fix="Bring back or remove the file, or set `ingest.on_error: skip`.",
+    )
 
 
 def _no_video(file: SourceFile, container: av.container.InputContainer) -> DataError:

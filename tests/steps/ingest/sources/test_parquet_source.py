@@ -255,3 +255,11 @@ def test_a_large_row_group_is_read_in_batches(parquet):
     before = pa.total_allocated_bytes()
     most = max(pa.total_allocated_bytes() for _ in source.examples(piece))
     assert most - before < 25_000_000
+
+
+def test_a_column_of_a_type_that_is_not_read_is_refused_where_it_is_named(parquet):
+    parquet.write({"m": pa.array([[("k", 1)]], pa.map_(pa.string(), pa.int64())), "x": [1]})
+    with pytest.raises(DataError, match=r"'m' is of a type that is not read\.\n.*map<"):
+        parquet.source(columns=("m",))
+    with pytest.raises(ConfigError, match=r"parquet\.missing names a column that is not there"):
+        parquet.source(missing={"y": 0})

@@ -63,7 +63,7 @@ def test_records_that_do_not_fit_can_be_left_out(ingest: Any, tmp_path: Path) ->
 
 def test_too_many_damaged_records_end_the_step(ingest: Any, tmp_path: Path) -> None:
     path = write_records(tmp_path / "x.tfrecord", [example({"x": [1]}), b"a", b"b"])
-    with pytest.raises(DataError, match="More than 1 examples can't be used"):
+    with pytest.raises(DataError, match="More than 1 example can't be used"):
         ingest(using="tfrecord", location=str(path), on_error="skip", max_errors=1)
 
 

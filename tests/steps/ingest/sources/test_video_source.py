@@ -184,7 +184,7 @@ def test_damaged_videos_are_named_and_the_others_read(tmp_path: Path, data: Path
     assert images(source) == list(range(12))
     cut, empty, text = sorted(errors(source))
     assert cut.startswith("data/cut.mp4 ")
-    assert empty == "data/empty.avi is no video, or a damaged one."
+    assert empty == "data/empty.avi is no video."
     assert text == "data/text.mp4 is no video, or a damaged one."
 
 
