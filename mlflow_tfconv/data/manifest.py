@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
-
-import google_crc32c
 
 from mlflow_tfconv.arguments import path_of
 from mlflow_tfconv.artifacts import Dataset
@@ -18,7 +18,8 @@ from mlflow_tfconv.errors import DataError
 
 FILE_NAME = "manifest.json"
 _FORMAT = 2
-_READ_BYTES = 1 << 20
+#: What is in the values of a shard, for a manifest that somebody has edited.
+_KINDS = {"path": str, "count": int, "size_bytes": int, "sha256": str, "crc32c": str}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +34,6 @@ class Shard:
         content: Sum of the sha256 of its examples modulo 2**256, in hex: the same in any order.
         crc32c: CRC32C (Castagnoli) of the file, 8 hex digits: quick to check.
         compression: "gzip", or "" for a plain file.
-        mtime_ns: Of a file that was there before: when it had last changed. Where that differs, its
-            content is compared before TensorFlow gets it, which crashes on some damages.
     """
 
     path: str
@@ -44,7 +43,6 @@ class Shard:
     content: str
     crc32c: str = ""
     compression: Literal["", "gzip"] = ""
-    mtime_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,16 +127,17 @@ def read_manifest(path: Path | str) -> Manifest:
         DataError: It is missing, damaged, or does not agree with its own digest.
     """
     path = Path(path)
-    path = path / FILE_NAME if path.is_dir() else path
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        with readable(path):
+            path = path / FILE_NAME if path.is_dir() else path
+            data = json.loads(path.read_text(encoding="utf-8"))
         manifest = _manifest_from_json(data, path.parent)
         digest = data["digest"]
     except FileNotFoundError as e:
         raise DataError(
             "There is no manifest of the dataset.", received=path, fix="Run the step `ingest`."
         ) from e
-    except (ValueError, KeyError, TypeError, AttributeError) as e:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
         raise _damaged(path, f"{type(e).__name__}: {e}") from e
     if digest != manifest.digest:
         raise _damaged(path, f"digest {digest}, its content gives {manifest.digest}")
@@ -189,23 +188,35 @@ def verify_split(manifest: Manifest, split: str) -> None:
             raise _changed(path, f"sha256 {found}", f"sha256 {shard.sha256}")
 
 
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """A context in which a file that is there, but can't be read, is told.
+
+    Raises:
+        DataError: The disk or the rights to the file do not allow it.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as e:
+        raise DataError(
+            f"The file {path} of the dataset can't be read.",
+            received=f"{e.strerror or e}",
+            fix="See to its rights and to the disk that it is on.",
+        ) from e
+
+
 def file_sha256(path: Path) -> str:
     """The sha256 of a file's content, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _file_crc32c(path: Path) -> str:
-    checksum = google_crc32c.Checksum()
-    with path.open("rb") as file:
-        while data := file.read(_READ_BYTES):
-            checksum.update(data)
-    return str(checksum.hexdigest().decode())
-
-
 def _check_shard(path: Path, shard: Shard) -> None:
     try:
-        found = path.stat()
+        with readable(path):
+            found = path.stat()
     except FileNotFoundError as e:
         raise DataError(
             "A shard of the dataset is missing.",
@@ -213,13 +224,10 @@ def _check_shard(path: Path, shard: Shard) -> None:
             expected=f"{shard.count} examples in {shard.size_bytes} bytes",
             fix="Run the step `ingest` again, or bring the file back.",
         ) from e
+    if not stat.S_ISREG(found.st_mode):
+        raise _changed(path, "no file, but a folder or a device", f"{shard.size_bytes} bytes")
     if found.st_size != shard.size_bytes:
         raise _changed(path, f"{found.st_size} bytes", f"{shard.size_bytes} bytes")
-    if shard.mtime_ns is None or shard.mtime_ns == found.st_mtime_ns:
-        return
-    crc32c = _file_crc32c(path)
-    if crc32c != shard.crc32c:
-        raise _changed(path, f"crc32c {crc32c}", f"crc32c {shard.crc32c}")
 
 
 def _changed(path: Path, received: str, expected: str) -> DataError:
@@ -235,9 +243,21 @@ def _manifest_from_json(data: Mapping[str, Any], folder: Path) -> Manifest:
     if data["format"] != _FORMAT:
         raise ValueError(f"format {data['format']!r}; this version reads format {_FORMAT}")
     splits = {
-        name: tuple(Shard(**shard) for shard in shards) for name, shards in data["splits"].items()
+        name: tuple(_shard_from_json(shard) for shard in shards)
+        for name, shards in data["splits"].items()
     }
     return Manifest(schema=Schema.from_json(data["schema"]), splits=splits, folder=folder)
+
+
+def _shard_from_json(data: Mapping[str, Any]) -> Shard:
+    shard = Shard(**data)
+    for name, kind in _KINDS.items():
+        value = getattr(shard, name)
+        if type(value) is not kind or (isinstance(value, int) and value < 0):
+            raise ValueError(f"a shard's {name} is {value!r}")
+    if shard.compression not in ("", "gzip"):
+        raise ValueError(f"a shard's compression is {shard.compression!r}")
+    return shard
 
 
 def _sum_of_contents(shards: tuple[Shard, ...]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 #: Suffix of the stored feature that holds the shape of an array of rank 2 and more.
 SHAPE_SUFFIX = "/shape"
@@ -71,13 +71,21 @@ class FeatureSpec:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> FeatureSpec:
-        """The inverse of `to_json`."""
-        names = data.get("class_names")
+        """The inverse of `to_json`.
+
+        Raises:
+            ValueError: It says what no feature can be.
+        """
+        names, encoding = data.get("class_names"), data.get("encoding", "list")
+        _check_known("dtype", data["dtype"], (*ARRAY_DTYPES, "string"))
+        _check_known("encoding", encoding, get_args(Encoding))
+        if any(size is not None and (type(size) is not int or size < 0) for size in data["shape"]):
+            raise ValueError(f"the shape {data['shape']} of a feature")
         return cls(
             dtype=data["dtype"],
             shape=tuple(data["shape"]),
             class_names=None if names is None else tuple(names),
-            encoding=data.get("encoding", "list"),
+            encoding=encoding,
             sequence=data.get("sequence", False),
             default=data.get("default"),
             stored_dtype=data.get("stored_dtype"),
@@ -126,11 +134,19 @@ class Schema:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Schema:
-        """The inverse of `to_json`."""
+        """The inverse of `to_json`.
+
+        Raises:
+            ValueError: It says what no schema can be.
+        """
         features = {name: FeatureSpec.from_json(item) for name, item in data["features"].items()}
-        return cls(
-            features=features,
-            label=tuple(data["label"]),
-            key=data.get("key"),
-            layout=data.get("layout", "example"),
-        )
+        key, layout = data.get("key"), data.get("layout", "example")
+        _check_known("layout", layout, get_args(Layout))
+        for name in (*data["label"], *([] if key is None else [key])):
+            _check_known("label or key", name, tuple(features))
+        return cls(features=features, label=tuple(data["label"]), key=key, layout=layout)
+
+
+def _check_known(what: str, value: Any, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ValueError(f"the {what} {value!r}, which is none of {', '.join(known)}")

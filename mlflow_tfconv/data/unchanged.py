@@ -18,7 +18,7 @@ from typing import Any
 
 import google_crc32c
 
-from mlflow_tfconv.data.manifest import Manifest, Shard, check_split, file_sha256
+from mlflow_tfconv.data.manifest import Manifest, Shard, check_split, file_sha256, readable
 from mlflow_tfconv.data.records import read_records
 from mlflow_tfconv.engine.atomic import write_text
 from mlflow_tfconv.errors import DataError
@@ -45,7 +45,8 @@ def check_unchanged(manifest: Manifest, split: str) -> None:
     for path, shard in shards:
         mark = _mark(path, shard)
         if mark not in (_VERIFIED.get(str(path.absolute())), memory.known.get(shard.path)):
-            _check_content(path, shard)
+            with readable(path):
+                _check_content(path, shard)
         _VERIFIED[str(path.absolute())] = mark
         memory.learn(shard.path, mark)
     memory.save()

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import functools
 import json
+import operator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mlflow_tfconv.data.manifest import FILE_NAME, read_manifest, verify_split
+from mlflow_tfconv.data.manifest import FILE_NAME, check_split, read_manifest, verify_split
 from mlflow_tfconv.errors import DataError
 
 EXAMPLES = [{"x": [number, 0, 1], "label": number % 2} for number in range(50)]
@@ -58,4 +61,57 @@ def test_a_manifest_that_was_edited_is_told(write_dataset: Any) -> None:
     data["splits"]["train"][0]["count"] += 1
     path.write_text(json.dumps(data))
     with pytest.raises(DataError, match="digest"):
+        read_manifest(path)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("splits", "train", 0, "count"), "5"),
+        (("splits", "train", 0, "size_bytes"), -1),
+        (("splits", "train", 0, "path"), 5),
+        (("splits", "train", 0, "compression"), "zip"),
+        (("schema", "label"), ["nothing"]),
+        (("schema", "layout"), "rows"),
+        (("schema", "features", "x", "dtype"), "float99"),
+        (("schema", "features", "x", "encoding"), "none"),
+        (("schema", "features", "x", "shape"), [-1]),
+    ],
+)
+def test_a_manifest_that_says_what_can_not_be_is_told(
+    write_dataset: Any, place: tuple[Any, ...], value: Any
+) -> None:
+    path = write_dataset(EXAMPLES).folder / FILE_NAME
+    data = json.loads(path.read_text())
+    *way, last = place
+    functools.reduce(operator.getitem, way, data)[last] = value
+    path.write_text(json.dumps(data))
+    with pytest.raises(DataError, match="can't be used") as caught:
+        read_manifest(path)
+    assert "digest" not in str(caught.value)
+
+
+def test_a_manifest_of_endless_brackets_is_told(write_dataset: Any) -> None:
+    path = write_dataset(EXAMPLES).folder / FILE_NAME
+    path.write_text("[" * 100_000)
+    with pytest.raises(DataError, match="can't be used"):
+        read_manifest(path)
+
+
+def test_a_folder_in_the_place_of_a_shard_is_told(write_dataset: Any) -> None:
+    manifest = write_dataset(EXAMPLES)
+    path = manifest.shard_paths("train")[0]
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(DataError, match="has changed"):
+        check_split(manifest, "train")
+
+
+def test_files_that_can_not_be_read_are_told(write_dataset: Any, tmp_path: Path) -> None:
+    path = write_dataset(EXAMPLES).folder / FILE_NAME
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    path.unlink()
+    path.symlink_to(loop)
+    with pytest.raises(DataError, match="can't be read"):
         read_manifest(path)

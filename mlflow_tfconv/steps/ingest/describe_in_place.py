@@ -56,6 +56,5 @@ def _shard(file: RecordFile, read: BundleRead, notes: Path, number: int) -> Shar
         count=read.counts[split],
         content=read.contents[split],
         compression="gzip" if file.compression == "gzip" else "",
-        mtime_ns=file.file.identity.get("mtime_ns"),
         **noted_digests(notes, number, file.file.identity, path),
     )
