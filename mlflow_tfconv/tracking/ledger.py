@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mlflow_tfconv.engine.atomic import write_text
+from mlflow_tfconv.tracking.trial_runs import UNKNOWN_SEARCH
 
 
 class Ledger:
@@ -78,6 +79,11 @@ class Ledger:
         with self._change() as notes:
             _run_in(notes, run_id)["children"][run_name] = child
 
+    def note_ended(self, run_id: str, run_name: str, status: str) -> None:
+        """All that a trial has to say is logged."""
+        with self._change() as notes:
+            _run_in(notes, run_id)["children"][run_name]["ended"] = status
+
     def note_model_file(self, run_id: str, run_name: str, model: Mapping[str, Any]) -> None:
         """The variant's model is logged, loaded back and compared."""
         with self._change() as notes:
@@ -86,6 +92,16 @@ class Ledger:
     def children(self, run_id: str) -> dict[str, str]:
         """Run name of each variant to its child run's id."""
         return {name: child["run_id"] for name, child in self._run(run_id)["children"].items()}
+
+    def search(self, run_id: str) -> Mapping[str, Any]:
+        """What sorts the trials of a parent: `{"metric", "ascending"}`."""
+        found: Mapping[str, Any] = self._run(run_id).get("search", UNKNOWN_SEARCH)
+        return found
+
+    def note_search(self, run_id: str, search: Mapping[str, Any]) -> None:
+        """The parent run has trials, of which this told the best."""
+        with self._change() as notes:
+            _run_in(notes, run_id)["search"] = dict(search)
 
     def registered(self, run_id: str) -> Mapping[str, Any] | None:
         """The model version that came out of the parent run, or None."""

@@ -28,6 +28,7 @@ from mlflow_tfconv.tracking.server import (
     PARENT_TAG,
     SOURCE_TAG,
     SUPERSEDED_TAG,
+    TRIAL,
     Batch,
     RefusedError,
     Server,
@@ -59,6 +60,7 @@ class Scribe:
         self._models: dict[str, ModelFile] = {}
         self._registrations: list[RegisterModel] = []
         self._waiting: list[StepLogged] = []
+        self._told: set[str] = set()  # trials that are logged to their end
 
     def write(self, items: Sequence[tuple[str, Any] | StepLogged]) -> None:
         """Logs a handful of events, in their order.
@@ -75,12 +77,14 @@ class Scribe:
         self._flush()
 
     def _take(self, event: Any) -> None:
+        if getattr(event, "run", None) in self._told and not isinstance(event, VariantRun):
+            return  # said again, by a search that goes on after a kill
         if isinstance(event, Metric | Param | Tag):
             self._collect(event)
         elif isinstance(event, VariantRun):
             self._variant(event)
         elif isinstance(event, RunEnded):
-            self._server.set_status(self._run_of(event.run), event.status)
+            self._child_ended(event)
         elif isinstance(event, ModelFile):
             self._models[event.run] = event
         elif isinstance(event, RegisterModel):
@@ -137,16 +141,36 @@ class Scribe:
     def _variant(self, event: VariantRun) -> None:
         """An unchanged variant keeps its run; a changed one gets a new one (params are final)."""
         child = self.child_of(event.run)
-        if child is not None and child["fingerprint"] == event.fingerprint:
+        if child is not None and _goes_on(child, event):
             run_id = child["run_id"]
+            self._continue(event, child)
         else:
-            if child is not None and child["fingerprint"]:
-                self._server.log(child["run_id"], Batch(tags={SUPERSEDED_TAG: "true"}))
+            self._supersede(event, child)
             run_id = self._adopted(event, child) or self._new_child(
                 event.run, event.fingerprint, event.kind
             )
         params = {name: str(value) for name, value in event.params.items()}
         self._batches[run_id].params.update(params)
+
+    def _continue(self, event: VariantRun, child: Mapping[str, Any]) -> None:
+        if child.get("ended") is not None:
+            self._told.add(event.run)
+        elif event.kind == TRIAL:
+            self._server.set_status(child["run_id"], "RUNNING")
+
+    def _supersede(self, event: VariantRun, child: Mapping[str, Any] | None) -> None:
+        self._told.discard(event.run)
+        if child is None or not child["fingerprint"]:
+            return
+        self._server.log(child["run_id"], Batch(tags={SUPERSEDED_TAG: "true"}))
+        if event.kind == TRIAL and child.get("ended") is None:
+            self._server.set_status(child["run_id"], "KILLED")
+
+    def _child_ended(self, event: RunEnded) -> None:
+        self._flush()  # a run that has ended is whole
+        run_id = self._run_of(event.run)
+        self._server.set_status(run_id, event.status)
+        self._ledger.note_ended(self._parent, event.run, event.status)
 
     def _adopted(self, event: VariantRun, child: Mapping[str, Any] | None) -> str | None:
         """A child that was made for an early metric, before the variant was announced."""
@@ -168,8 +192,10 @@ class Scribe:
                 SOURCE_TAG: self._recipe,
             },
         )
-        # Ended at once: metrics can still be added, and a kill leaves no run that seems to go on.
-        self._server.set_status(run_id, "FINISHED")
+        if kind != TRIAL:
+            # Ended at once: metrics can still be added, and a kill leaves no run that seems to go
+            # on. A trial says when it ends.
+            self._server.set_status(run_id, "FINISHED")
         self._ledger.note_child(self._parent, run_name, run_id, fingerprint)
         self._alive.add(run_id)
         return run_id
@@ -226,3 +252,8 @@ class Scribe:
         """What is to be registered, once."""
         taken, self._registrations = self._registrations, []
         return taken
+
+
+def _goes_on(child: Mapping[str, Any], event: VariantRun) -> bool:
+    """Whether an announced variant or trial keeps its run; one that has failed is a new try."""
+    return bool(child["fingerprint"] == event.fingerprint and child.get("ended") != "FAILED")

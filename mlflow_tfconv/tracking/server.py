@@ -37,6 +37,7 @@ SOURCE_TAG = "mlflow.source.name"
 KIND_TAG = "tfconv.kind"
 SUPERSEDED_TAG = "tfconv.superseded"
 FINGERPRINT_TAG = "tfconv.fingerprint"
+TRIAL = "trial"
 
 
 class UnreachableError(TrackingError):
@@ -207,9 +208,15 @@ class Server:
         """Name, id and fingerprint of the runs below a parent, without superseded ones."""
         return [
             (run.info.run_name, run.info.run_id, run.data.tags.get(FINGERPRINT_TAG, ""))
-            for kind in ("variant", "trial")
+            for kind in ("variant", TRIAL)
             for run in self._of_kind(kind, parent)
         ]
+
+    def end_trials(self, parent: str) -> None:
+        """Trials of a parent that seem to go on, and do not, are KILLED."""
+        for run in self._of_kind(TRIAL, parent):
+            if run.info.status == "RUNNING":
+                self.set_status(run.info.run_id, "KILLED")
 
     def metrics(self, parent: str) -> dict[str, dict[str, float]]:
         """Name of each variant's run below a parent to its metrics."""

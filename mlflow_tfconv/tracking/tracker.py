@@ -30,14 +30,14 @@ from mlflow_tfconv.tracking.mailbox import Mailbox
 from mlflow_tfconv.tracking.model_jobs import job_of, judged
 from mlflow_tfconv.tracking.registry import RegisteredVersion, register
 from mlflow_tfconv.tracking.scribe import Scribe, StepLogged
-from mlflow_tfconv.tracking.server import SOURCE_TAG, Batch, Server
+from mlflow_tfconv.tracking.server import SOURCE_TAG, TRIAL, Batch, Server
+from mlflow_tfconv.tracking.trial_runs import is_trial, search_of
 
 RunJob = Callable[[str, Any], Any]
 _LOG_MODELS = "mlflow_tfconv.tracking.models:log_models"
 _LAST_WORDS_S = 10.0
 _NOTE_TAG = "mlflow.note.content"
 _QUIET = "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"  # MLflow 3's; 2.22 prints into the step's log
-_TRIAL = "trial/"  # how the names of trials' runs begin
 _WITH_FILES = (ArtifactFile, DatasetUsed, ModelFile)
 
 
@@ -151,6 +151,7 @@ class Tracker:
         """A parent of another model that a kill left open will not be continued any more."""
         left = self._ledger.open_parent()
         if left is not None and self._server.has_run(left["run_id"]):
+            self._server.end_trials(left["run_id"])
             self._server.set_status(left["run_id"], "KILLED")
 
     def _begin(self, run_id: str) -> None:
@@ -355,6 +356,8 @@ class Tracker:
             return
         if status != "KILLED":
             self._ledger.note_open(None, None)
+        if self._mailbox.error is None and any(map(is_trial, self.children())):
+            self._server.end_trials(self._run_id)  # such as those that a Ctrl-C has ended
         if self.destination.run_id is None and self._mailbox.error is None:
             self._server.set_status(self._run_id, status)
 
@@ -373,17 +376,16 @@ class Tracker:
         names = self.children()
         if not names:
             return run_link(self.destination, experiment_id, self._run_id)
-        if all(name.startswith(_TRIAL) for name in names):
-            return self._comparison("loss", ascending=True, kind="trial")
+        if all(map(is_trial, names)):
+            return self._comparison(**self._ledger.search(self._run_id), kind=TRIAL)
         return self._comparison(metric, ascending=ascending)
 
     def _comparison_of_trials(self, params: Mapping[str, str]) -> str | None:
-        """Sorted by the metric that told the best of them, as the search has logged it."""
-        metric = params.get("trials.metric")
-        if metric is None:
+        search = search_of(params)
+        if search is None:
             return None
-        ascending = params.get("trials.direction") != "max"
-        return self._comparison(f"best/{metric}", ascending=ascending, kind="trial")
+        self._ledger.note_search(str(self._run_id), search)
+        return self._comparison(**search, kind=TRIAL)
 
     def _comparison(self, metric: str, *, ascending: bool, kind: str = "variant") -> str:
         return comparison_link(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs
@@ -58,6 +59,62 @@ def test_each_trial_is_a_child_with_its_params_metrics_and_state(
     assert "[Compare the trials](" in note
 
 
+def test_a_trial_is_running_until_it_ends(make_tracker: MakeTracker, client: Any) -> None:
+    tracker = make_tracker()
+    tracker.start("m", fresh=True)
+    tracker.handle("train", trial(1, "f1", 0.1))
+    tracker.settle()
+    run_id = tracker.children()["trial/01"]
+    assert client.get_run(run_id).info.status == "RUNNING"
+    tracker.finish("KILLED")
+    assert client.get_run(run_id).info.status == "KILLED"
+    again = make_tracker()
+    again.start("m", fresh=True)
+    again.handle("train", trial(1, "f1", 0.1))
+    again.settle()
+    assert client.get_run(run_id).info.status == "RUNNING"
+    again.finish("FINISHED")
+
+
+def test_a_trial_that_a_kill_left_running_ends_with_its_parent(
+    make_tracker: MakeTracker, client: Any
+) -> None:
+    killed = make_tracker()
+    killed.start("m", fresh=True)
+    killed.handle("train", trial(1, "f1", 0.1))
+    killed.settle()
+    run_id = killed.children()["trial/01"]
+    make_tracker().start("other", fresh=True)
+    assert client.get_run(run_id).info.status == "KILLED"
+
+
+def test_a_trial_that_has_failed_and_is_tried_again_gets_a_new_run(
+    make_tracker: MakeTracker, client: Any
+) -> None:
+    tracker = make_tracker()
+    tracker.start("m", fresh=True)
+    for status in ("FAILED", "FINISHED"):
+        tracker.handle("train", trial(1, "f1", 0.1))
+        tracker.handle("train", Metric(name="val_loss", value=0.5, step=1, run="trial/01"))
+        tracker.handle("train", RunEnded(run="trial/01", status=status))
+    tracker.finish("FINISHED")
+    new = tracker.children()["trial/01"]
+    assert len(client.get_metric_history(new, "val_loss")) == 1
+    (run,) = tracker._server._of_kind("trial", str(tracker.run_id))  # without superseded ones
+    assert (run.info.run_id, run.info.status) == (new, "FINISHED")
+
+
+def test_the_link_sorts_by_what_told_the_best(make_tracker: MakeTracker) -> None:
+    tracker = make_tracker()
+    tracker.start("m", fresh=True)
+    for event in SEARCH:
+        tracker.handle("train", event)
+    tracker.finish("FINISHED")
+    assert parse_qs(str(tracker.link()).partition("?")[2])["orderByKey"] == [
+        "metrics.`best/val_loss`"
+    ]
+
+
 def test_the_links_tell_trials_and_variants_apart(make_tracker: MakeTracker, client: Any) -> None:
     tracker = make_tracker()
     tracker.start("m", fresh=True)
@@ -75,11 +132,12 @@ def test_a_search_that_is_said_again_makes_no_run_twice(
     make_tracker: MakeTracker, client: Any
 ) -> None:
     ids = []
-    for _ in range(2):
+    for time_ms in (1, 2):
         tracker = make_tracker()
         tracker.start("m", fresh=False)
         for event in SEARCH:
-            tracker.handle("train", event)
+            again = {"time_ms": time_ms} if isinstance(event, Metric) else {}
+            tracker.handle("train", dataclasses.replace(event, **again))
         tracker.finish("KILLED")
         ids.append(dict(tracker.children()))
     assert ids[0] == ids[1]

@@ -21,7 +21,7 @@ def check_key(config: type, key: str) -> None:
         key: Such as "batch_size", "early_stopping.patience" or "params.dropout".
 
     Raises:
-        ConfigError: There is no such key, or it names a whole section.
+        ConfigError: There is no such key, or it names all of `params`.
     """
     kinds: list[Any] = [config]
     parts = key.split(".")
@@ -36,13 +36,8 @@ def check_key(config: type, key: str) -> None:
         if part not in known:
             raise _no_such_key(key, parts[:depth], known)
         kinds = _kinds(hints[part])
-    if parts == ["params"] or any(dataclasses.is_dataclass(kind) for kind in kinds):
-        raise _no_such_key(key, parts, _names_below(kinds))
-
-
-def _names_below(kinds: Sequence[Any]) -> list[str]:
-    section = next((kind for kind in kinds if dataclasses.is_dataclass(kind)), None)
-    return ["<name>"] if section is None else [f.name for f in dataclasses.fields(section)]
+    if parts == ["params"]:
+        raise _no_such_key(key, parts, ["<name>"])
 
 
 def _kinds(hint: Any) -> list[Any]:
@@ -83,11 +78,32 @@ def _with_value(owner: Any, path: Sequence[str], value: Any) -> Any:
     if isinstance(owner, Mapping):
         inner = _with_value(owner.get(name, {}), rest, value) if rest else value
         return {**owner, name: inner}
+    hint = get_type_hints(type(owner))[name]
     if not rest:
-        return dataclasses.replace(owner, **{name: value})
+        return dataclasses.replace(owner, **{name: _as_kind(hint, value)})
     below = getattr(owner, name)
-    if below is None:
-        kinds = _kinds(get_type_hints(type(owner))[name])
-        section: Any = next(k for k in kinds if dataclasses.is_dataclass(k) or k is dict)
+    if not (dataclasses.is_dataclass(below) or isinstance(below, Mapping)):
+        # Nothing, or a short form such as `learning_rate: 0.1`.
+        section: Any = next(k for k in _kinds(hint) if dataclasses.is_dataclass(k) or k is dict)
         below = section()
     return dataclasses.replace(owner, **{name: _with_value(below, rest, value)})
+
+
+def _as_kind(hint: Any, value: Any) -> Any:
+    """A value as it stands in a file, as the config keeps it: a section, a tuple, or as it is."""
+    kinds = _kinds(hint)
+    section: Any = next((kind for kind in kinds if dataclasses.is_dataclass(kind)), None)
+    if isinstance(value, list):
+        return tuple(value) if tuple in kinds else value
+    if section is None or not isinstance(value, Mapping) or dict in kinds:
+        return value
+    hints = get_type_hints(section)
+    try:
+        return section(**{key: _as_kind(hints.get(key), inner) for key, inner in value.items()})
+    except TypeError as error:
+        raise ConfigError(
+            "train.trials.space has a value that can't be tried.",
+            received=dict(value),
+            expected=f"a mapping with {', '.join(hints)}",
+            fix="Change `trials` of the step train in recipe.yaml.",
+        ) from error

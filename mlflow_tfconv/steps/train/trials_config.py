@@ -111,6 +111,8 @@ class TrialsConfig:
         prune: When bad trials are ended early; null lets all finish.
         seed: Decides what is drawn.
         timeout_s: Seconds after which no further trial begins; null sets no end.
+        trial_timeout_s: Seconds after which a trial that still trains has failed; null lets it
+            train on.
     """
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (read by pydantic off the class)
@@ -125,10 +127,11 @@ class TrialsConfig:
     prune: PruneConfig | None = None
     seed: int = 0
     timeout_s: float | None = None
+    trial_timeout_s: float | None = None
 
     def __post_init__(self) -> None:
         """Checks what does not hang on the rest of `train`."""
-        for key in ("count", "parallel", "memory_limit_mb", "timeout_s"):
+        for key in ("count", "parallel", "memory_limit_mb", "timeout_s", "trial_timeout_s"):
             if getattr(self, key) is not None:
                 at_least(1, f"trials.{key}", getattr(self, key))
         at_least(0, "trials.seed", self.seed)

@@ -26,7 +26,7 @@ _TARGET = "mlflow_tfconv.steps.train.trials.trial_process:train_trial"
 _ADVICE = Advice(
     memory="Raise `memory_limit_mb` of train.trials, train fewer in parallel, or try smaller "
     "settings, such as a smaller batch_size.",
-    time="A trial has no limit of time.",
+    time="Raise `trial_timeout_s` of train.trials.",
     crash="Look into the log.",
 )
 #: Metrics of the training's memory, in MB.
@@ -54,6 +54,7 @@ class TrialRunner:
         metric: What tells the best trial.
         pruner: Ends bad ones.
         memory_limit_mb: Most resident memory, or None.
+        limit_s: Most seconds that a trial may train, or None.
         heard: Hears what a trial says, in the thread that trains it.
         cancelled: Set to end all trials.
     """
@@ -64,6 +65,7 @@ class TrialRunner:
     metric: str
     pruner: Pruner
     memory_limit_mb: float | None
+    limit_s: float | None
     heard: Heard
     cancelled: threading.Event = field(default_factory=threading.Event)
 
@@ -77,7 +79,7 @@ class TrialRunner:
         """
         trial.scores.clear()  # a trial that goes on says again what it has said before
         begun = time.monotonic()
-        guard = self._guard(trial, others)
+        guard = self._guard(trial, others, begun)
         try:
             task = self._task(trial, folder)
             if task.config.batch_size == "auto":
@@ -114,7 +116,7 @@ class TrialRunner:
             private=(self.source.manifest.parent,),
         )
 
-    def _guard(self, trial: Trial, others: Mapping[int, Trial]) -> Guard:
+    def _guard(self, trial: Trial, others: Mapping[int, Trial], begun: float) -> Guard:
         def hear(event: Event) -> None:
             self._listen(trial, event, others)
 
@@ -122,6 +124,8 @@ class TrialRunner:
             trial.host_peak_mb = max(trial.host_peak_mb or 0.0, used_mb)
             if self.cancelled.is_set():
                 raise _CancelledError
+            if self.limit_s is not None and time.monotonic() - begun > self.limit_s:
+                raise _too_long(trial, self.limit_s)
 
         return Guard(
             what=trial.title,
@@ -150,3 +154,12 @@ class TrialRunner:
             reason = self.pruner.reason(trial.scores, compared)
             if reason is not None and trial.epochs < self.config.epochs:
                 raise _PrunedError(reason)
+
+
+def _too_long(trial: Trial, limit_s: float) -> StepError:
+    return StepError(
+        f"{trial.title} was stopped: it took longer than it may.",
+        received=f"{trial.epochs} epochs within {limit_s:g} s",
+        expected=f"an end of the training within {limit_s:g} s",
+        fix="Raise `trial_timeout_s` of train.trials, or look for what it waits for.",
+    )

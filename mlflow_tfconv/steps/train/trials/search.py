@@ -15,11 +15,12 @@ from pathlib import Path
 from mlflow_tfconv.artifacts import Dataset
 from mlflow_tfconv.engine.events import Event, Message, Metric
 from mlflow_tfconv.engine.step import StepContext, StepResult
-from mlflow_tfconv.errors import ConfigError, StepError
+from mlflow_tfconv.errors import ConfigError
 from mlflow_tfconv.steps.train.config import TrainConfig
 from mlflow_tfconv.steps.train.monitor import Monitor
 from mlflow_tfconv.steps.train.trials.device_share import share_of
 from mlflow_tfconv.steps.train.trials.direction import direction_of
+from mlflow_tfconv.steps.train.trials.failed import all_failed
 from mlflow_tfconv.steps.train.trials.fingerprints import Fingerprints
 from mlflow_tfconv.steps.train.trials.one_trial import TrialRunner
 from mlflow_tfconv.steps.train.trials.outcome import result_of, trials_table
@@ -88,6 +89,7 @@ def _search(source: Dataset, workdir: Path, context: StepContext, config: TrainC
         metric=metric,
         pruner=Pruner(asked.prune, direction),
         memory_limit_mb=asked.memory_limit_mb if context.device.kind == "cpu" else None,
+        limit_s=asked.trial_timeout_s,
         heard=lambda trial, event: heard.put((trial, event)),
     )
     return _Search(
@@ -142,7 +144,8 @@ class _Search:
                 thread.join(_ENDING_S)
             raise
         if number <= self.sampler.total:
-            text = f"{self.sampler.total - number + 1} trials were not begun within {limit:g} s."
+            left = self.sampler.total - number + 1
+            text = f"{left} of {self.sampler.total} trials were not begun within {limit:g} s."
             self.teller.emit(Message(text=text, level="warning"))
 
     def trained_best(self) -> Trial:
@@ -154,7 +157,7 @@ class _Search:
         while True:
             best = self._best()
             if best is None:
-                raise _all_failed(self.trials)
+                raise all_failed(self.trials.values())
             if self.store.has_model(best.fingerprint):
                 return best
             # It was not the best of the search that it was trained for.
@@ -264,15 +267,3 @@ class _Search:
 
     def _show(self) -> None:
         self.teller.progress(self.trials.values(), self._best())
-
-
-def _all_failed(trials: Mapping[int, Trial]) -> StepError:
-    reasons = "\n".join(
-        f"    {trial.title}: {trial.reason.removeprefix(trial.title).strip() or trial.state}"
-        for trial in trials.values()
-    )
-    return StepError(
-        f"None of {len(trials)} trials came to its end.",
-        received=f"\n{reasons}",
-        fix="Mend the first: the others may have the same reason.",
-    )

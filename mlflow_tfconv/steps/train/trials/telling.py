@@ -19,6 +19,7 @@ from mlflow_tfconv.engine.events import (
     Tag,
     VariantRun,
 )
+from mlflow_tfconv.steps.train.trials.failed import Reasons
 from mlflow_tfconv.steps.train.trials.trial import Trial, plain
 from mlflow_tfconv.steps.train.trials_config import TrialsConfig
 
@@ -33,11 +34,13 @@ class Teller:
         emit: Takes the events.
         metric: What tells the best trial.
         total: How many trials there will be.
+        reasons: Why trials have failed, as far as it was told.
     """
 
     emit: Emit
     metric: str
     total: int
+    reasons: Reasons = dataclasses.field(default_factory=Reasons)
 
     def search_begins(self, config: TrialsConfig, direction: str) -> None:
         """What is the same for all trials belongs to the parent run."""
@@ -77,9 +80,7 @@ class Teller:
         self.emit(RunEnded(run=trial.run, status=_STATUS[trial.state]))
         self.emit(Progress(label=str(trial), done=1, total=1, lane=trial.run))
         if trial.state == "failed":
-            known = trial.reason.startswith(trial.title)
-            text = trial.reason if known else f"{trial.title} failed: {trial.reason}"
-            self.emit(Message(text=text, level="warning"))
+            self.emit(Message(text=self.reasons.told(trial), level="warning"))
 
     def again(self, trial: Trial, events: Iterable[Event]) -> None:
         """A trial whose result was there before."""

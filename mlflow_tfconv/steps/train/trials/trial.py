@@ -70,4 +70,4 @@ def settings_in_words(values: Mapping[str, Any]) -> str:
 
 def plain(value: Any) -> str:
     """A value of a setting, short."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value) or repr(value)

@@ -6,6 +6,7 @@ import pytest
 
 from mlflow_tfconv.config.validation import validate
 from mlflow_tfconv.errors import ConfigError
+from mlflow_tfconv.steps.train.callbacks_config import LearningRateConfig
 from mlflow_tfconv.steps.train.config import EarlyStoppingConfig, TrainConfig
 from mlflow_tfconv.steps.train.dotted_keys import with_values
 from mlflow_tfconv.steps.train.trials_config import PruneConfig, Range, TrialsConfig
@@ -40,7 +41,6 @@ def test_bounds_keep_their_type() -> None:
         ("early_stopping.patient", "Did you mean 'early_stopping.patience'"),
         ("trials.count", "no key of train"),
         ("params", "params.<name>"),
-        ("early_stopping", "early_stopping.patience"),
         ("epochs.first", "epochs without more"),
     ],
 )
@@ -80,6 +80,22 @@ def test_values_get_to_their_places() -> None:
     assert found.batch_size == 64
     assert found.early_stopping == EarlyStoppingConfig(patience=3)
     assert config.params == {"units": 8}
+
+
+def test_whole_sections_and_short_forms_can_be_tried() -> None:
+    space = {"learning_rate": [0.1, {"initial": 0.2}], "early_stopping": [None, {"patience": 3}]}
+    assert read(space=space).trials is not None
+    config = TrainConfig(learning_rate=0.5)
+    assert with_values(config, {"learning_rate": 0.1}).learning_rate == 0.1
+    for key, value in {"learning_rate": {"initial": 0.2}, "learning_rate.initial": 0.2}.items():
+        assert with_values(config, {key: value}).learning_rate == LearningRateConfig(initial=0.2)
+    assert with_values(config, {"early_stopping": None}).early_stopping is None
+    assert with_values(config, {"freeze": ["conv*"]}).freeze == ("conv*",)
+
+
+def test_a_section_with_a_wrong_key_is_refused() -> None:
+    with pytest.raises(ConfigError, match="can't be tried"):
+        with_values(TrainConfig(), {"early_stopping": {"patient": 3}})
 
 
 def test_a_value_that_the_config_refuses_is_an_error() -> None:
