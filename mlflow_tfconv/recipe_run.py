@@ -64,6 +64,7 @@ def make_tracker(recipe: ResolvedRecipe, store: Store, jobs: JobServer | None = 
         store.root / "tracking.json",
         recipe=recipe.root.name,
         profile=recipe.profile,
+        recipe_root=recipe.root,
         device=recipe.plan.context.device,
         **more,
     )

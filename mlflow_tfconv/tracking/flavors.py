@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mlflow_tfconv.formats.model_files import copy_data, model_bytes
+from mlflow_tfconv.tracking.keras_code import FOLDER, LOADER, copy_own_classes
 from mlflow_tfconv.tracking.keras_of_old import has_layers_of_old
 
 _DISTRIBUTIONS = {
@@ -37,17 +38,21 @@ class FileFlavor:
         format: "keras" | "saved_model" | "onnx".
         source: The file, or the SavedModel's folder.
         providers: ONNX Runtime's execution providers that an ONNX file is to be served with.
+        recipe_root: The folder whose code may define classes of a Keras model.
     """
 
     format: str
     source: Path
     providers: tuple[str, ...] = ("CPUExecutionProvider",)
+    recipe_root: Path | None = None
 
     def save_model(self, path: str, mlflow_model: Any, signature: Any, **options: Any) -> None:
         """Fills `path` with a complete MLflow model."""
         del options["validate_serving_input"]  # it is loaded back and compared afterwards
         if self.format == "onnx":
             options["onnx_execution_providers"] = list(self.providers)
+        if self.format == "keras":
+            options["recipe_root"] = self.recipe_root
         _WRITERS[self.format](
             self.source, Path(path), mlflow_model=mlflow_model, signature=signature, **options
         )
@@ -80,7 +85,7 @@ def _write_onnx(source: Path, path: Path, **options: Any) -> None:
         mlflow_model.save(str(path / "MLmodel"))
 
 
-def _write_keras(source: Path, path: Path, **options: Any) -> None:
+def _write_keras(source: Path, path: Path, *, recipe_root: Path | None, **options: Any) -> None:
     data = path / "data"
     data.mkdir(parents=True)
     (data / "keras_module.txt").write_text("tensorflow.keras")
@@ -88,6 +93,11 @@ def _write_keras(source: Path, path: Path, **options: Any) -> None:
     shutil.copyfile(source, data / "model.keras")
     conf = {"data": "data", "model_type": "keras", "save_format": "tf"}
     conf["keras_version"] = metadata.version("keras")
+    if copy_own_classes(source, recipe_root, path):
+        conf["code"] = FOLDER
+        loading = {"data": "data", "code": FOLDER, "loader_module": LOADER}
+        _finish(path, conf, loading, **options)
+        return
     if not has_layers_of_old(source):
         _finish(path, conf, {"data": "data"}, **options)
         return
@@ -131,7 +141,7 @@ def _finish(
     mlflow_model.signature = signature
     if input_example is not None:
         _save_example(mlflow_model, input_example, str(path))
-    mlflow_model.add_flavor("tensorflow", code=None, **conf)
+    mlflow_model.add_flavor("tensorflow", **{"code": None, **conf})
     environment = {"conda_env": "conda.yaml", "python_env": "python_env.yaml"}
     loader = {"loader_module": "mlflow.tensorflow", **pyfunc_conf}
     pyfunc.add_to_model(mlflow_model, **environment, **loader)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from mlflow_tfconv.artifacts import TensorSpec
@@ -19,13 +20,20 @@ _PROVIDERS = {
 
 
 def job_of(
-    event: ModelFile, child: str, tracking_uri: str, device: Device, *, recipe: str
+    event: ModelFile,
+    child: str,
+    tracking_uri: str,
+    device: Device,
+    *,
+    recipe: str,
+    recipe_root: Path | None = None,
 ) -> dict[str, Any]:
     """One job of `tracking.models.log_models`."""
     return {
         # What MLflow's names of logged models can't hold becomes a hyphen.
         "name": re.sub(r"[/:.%\"']", "-", event.run),
         "recipe": recipe,
+        "recipe_root": None if recipe_root is None else str(recipe_root),
         "tracking_uri": tracking_uri,
         "run_id": child,
         "format": event.format,

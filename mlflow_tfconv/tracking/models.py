@@ -30,7 +30,8 @@ def log_models(jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Logs every model of a list, ONNX before those that need TensorFlow.
 
     Args:
-        jobs: Plain values: `name` (of the logged model), `recipe`, `tracking_uri`, `run_id`, `format` ("keras" | "saved_model" | "onnx"),
+        jobs: Plain values: `name` (of the logged model), `recipe`, `recipe_root` (its folder, or
+            None), `tracking_uri`, `run_id`, `format` ("keras" | "saved_model" | "onnx"),
             `path`, `inputs` and `outputs` (lists of `{name, dtype, shape}`), `examples` (path of
             an .npz with a small batch, or None), `providers` (of ONNX Runtime).
 
@@ -78,8 +79,12 @@ def _log(job: Mapping[str, Any], examples: Arrays | None) -> dict[str, Any]:
         "pip_requirements": requirements(job["format"]),
         "validate_serving_input": False,
     }
+    root = job.get("recipe_root")
     flavor = FileFlavor(
-        format=job["format"], source=Path(job["path"]), providers=tuple(job["providers"])
+        format=job["format"],
+        source=Path(job["path"]),
+        providers=tuple(job["providers"]),
+        recipe_root=None if root is None else Path(root),
     )
     place: dict[str, Any] = {"artifact_path": ARTIFACT_NAME}
     if hasattr(mlflow, "create_external_model"):

@@ -58,6 +58,7 @@ class Tracker:
         ledger: The JSON file with what has been logged where.
         recipe: The recipe's name.
         profile: The profile's name.
+        recipe_root: The recipe's folder, whose code may define classes of Keras models.
         device: Where logged ONNX models are to be served.
         run_job: Runs `module:function` with a plain value, in a process that may import
             TensorFlow; by default in this one.
@@ -70,12 +71,13 @@ class Tracker:
         *,
         recipe: str,
         profile: str,
+        recipe_root: Path | None = None,
         device: Device = Device(),
         run_job: RunJob = run_here,
     ) -> None:
         self.destination = destination
         self._names = {"tfconv.recipe": recipe, "tfconv.profile": profile}
-        self._recipe = recipe
+        self._recipe, self._recipe_root = recipe, recipe_root
         self._device = device
         self._run_job = run_job
         self._ledger = Ledger(ledger, destination.key)
@@ -272,7 +274,14 @@ class Tracker:
         if not wanted:
             return
         jobs = [
-            job_of(event, child, self.destination.tracking_uri, self._device, recipe=self._recipe)
+            job_of(
+                event,
+                child,
+                self.destination.tracking_uri,
+                self._device,
+                recipe=self._recipe,
+                recipe_root=self._recipe_root,
+            )
             for event, child in wanted
         ]
         results = self._run_job(_LOG_MODELS, jobs)

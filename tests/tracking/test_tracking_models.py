@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +9,7 @@ import numpy as np
 import pytest
 
 from mlflow_tfconv.artifacts import TensorSpec
+from mlflow_tfconv.data.user_code import load_user_module
 from mlflow_tfconv.device import Device
 from mlflow_tfconv.engine.events import ModelFile
 from mlflow_tfconv.tracking.destination import Destination
@@ -143,3 +146,49 @@ def test_other_outputs_are_infinitely_far() -> None:
     assert max_difference(two, {"a": np.zeros(2)}) == float("inf")
     assert max_difference(two, [np.zeros(2), np.ones(2)]) == 1.0
     assert max_difference({"a": np.array([np.nan, 1])}, np.array([np.nan, 1])) == 0.0
+
+
+def forget(root: Path) -> None:
+    import keras
+
+    keras.saving.get_custom_objects().clear()
+    sys.path[:] = [folder for folder in sys.path if not Path(folder).is_relative_to(root)]
+    for name in ("steps.train", "steps", "twice"):
+        sys.modules.pop(name, None)
+
+
+OWN_CLASS = """
+import keras
+import twice
+
+@keras.saving.register_keras_serializable()
+class Own(keras.Model):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.dense = keras.layers.Dense(3)
+
+    def call(self, image):
+        return twice.doubled(self.dense(keras.ops.reshape(image, (-1, 16))))
+"""
+
+
+def test_a_keras_model_takes_the_code_of_its_own_classes_along(
+    client: Any, destination: Destination, keras_and_saved_model: list[ModelFile], tmp_path: Path
+) -> None:
+    root = tmp_path / "recipe"
+    (root / "steps").mkdir(parents=True)
+    (root / "steps" / "train.py").write_text(OWN_CLASS)
+    (root / "steps" / "twice.py").write_text("def doubled(x):\n    return 2 * x\n")
+    model = load_user_module(root, "steps/train.py").Own()
+    model(np.ones((1, 4, 4, 1), np.float32))
+    model.save(tmp_path / "own.keras")
+    forget(root)  # as in another process
+    file = replace(keras_and_saved_model[0], path=tmp_path / "own.keras")
+    experiment = client.create_experiment("own", artifact_location=destination.artifact_location)
+    run_id = client.create_run(experiment).info.run_id
+    job = job_of(file, run_id, destination.tracking_uri, Device(), recipe="own", recipe_root=root)
+    (result,) = log_models([job])
+    assert (result["failure"], result["problem"], result["max_abs_error"]) == (None, None, 0.0)
+    code = Path(str(sys.modules["steps.train"].__file__))
+    assert code.parts[-3:] == ("code", "steps", "train.py")
+    forget(code.parents[1])
