@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal
 
 from mlflow_tfconv.errors import ConfigError
 from mlflow_tfconv.steps.train.dotted_keys import check_key
 from mlflow_tfconv.steps.train.out_of_range import at_least
+
+#: Most combinations that are held at once.
+MOST_COUNTED = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +57,26 @@ class Range:
         """Whether its numbers are whole."""
         return all(isinstance(n, int) for n in (self.low, self.high, self.step or 1))
 
+    @property
+    def count(self) -> int | None:
+        """How many numbers there are, when they can be counted."""
+        step = self._distance
+        return None if step is None else math.floor((self.high - self.low) / step + 1e-9) + 1
+
+    def at(self, position: int) -> int | float:
+        """One of those that can be counted, from 0 on; 0.1, 0.2, 0.3 and not 0.30000000000000004."""
+        step = self._distance
+        assert step is not None  # noqa: S101 (the caller has counted)
+        found = Decimal(str(self.low)) + position * Decimal(str(step))
+        return int(found) if self.is_whole else float(found)
+
     def numbers(self) -> tuple[int | float, ...] | None:
         """All of them, when they can be counted."""
-        step = self.step or (1 if self.is_whole and not self.log else None)
-        if step is None:
-            return None
-        count = math.floor((self.high - self.low) / step + 1e-9) + 1
-        return tuple(self.low + n * step for n in range(count))
+        return None if self.count is None else tuple(self.at(n) for n in range(self.count))
+
+    @property
+    def _distance(self) -> int | float | None:
+        return self.step or (1 if self.is_whole and not self.log else None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,8 +168,19 @@ class TrialsConfig:
             raise _wrong(
                 "count", "a grid is tried whole", f"count: {self.count}", "no `count`, or a sampler"
             )
+        counts = [
+            values.count or 1 if isinstance(values, Range) else len(values)
+            for values in self.space.values()
+        ]
+        if math.prod(counts) > MOST_COUNTED:
+            raise _wrong(
+                "space",
+                "a grid would have too many trials",
+                " x ".join(map(str, counts)),
+                f"at most {MOST_COUNTED:,}, or the sampler random or tpe with a `count`",
+            )
         for key, values in self.space.items():
-            if isinstance(values, Range) and values.numbers() is None:
+            if isinstance(values, Range) and values.count is None:
                 raise _wrong(
                     f"space.{key}",
                     "a grid can't try all numbers of a range",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from collections.abc import Sequence
@@ -78,8 +79,9 @@ def trials_table(
 
 def _rank(trial: Trial, direction: str) -> tuple[Any, ...]:
     order = ("done", "pruned", "running", "failed").index(trial.state)
-    score = trial.score or 0.0
-    return (order, score if direction == "min" else -score, trial.number)
+    score = math.nan if trial.score is None else trial.score
+    value = score if direction == "min" else -score
+    return (order, math.isnan(value), 0.0 if math.isnan(value) else value, trial.number)
 
 
 def _state(trial: Trial) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ class Pruner:
         if len(as_far) < config.after_trials:
             return None
         if config.method == "median":
-            return self._below_median(scores, [found[-1] for found in as_far])
+            return self._below_median(scores, [self.best(found[-1:]) for found in as_far])
         return self._out_of_rung(scores, as_far)
 
     def _below_median(self, scores: Sequence[float], others: Sequence[float]) -> str | None:
@@ -65,8 +66,10 @@ class Pruner:
         return f"{best:.4g} at best, of {len(at_rung)} trials at epoch {rung} the {kept} best go on"
 
     def best(self, scores: Sequence[float]) -> float:
-        """The best of some values."""
-        return min(scores) if self.direction == "min" else max(scores)
+        """The best of some values; one that is no number is the worst."""
+        worst = math.inf if self.direction == "min" else -math.inf
+        known = (worst if math.isnan(score) else score for score in scores)
+        return min(known) if self.direction == "min" else max(known)
 
     def _is_worse(self, one: float, other: float) -> bool:
         return one > other if self.direction == "min" else one < other

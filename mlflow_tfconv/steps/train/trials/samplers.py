@@ -9,10 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from mlflow_tfconv.steps.train.trials_config import Range, TrialsConfig
+from mlflow_tfconv.steps.train.trials_config import MOST_COUNTED, Range, TrialsConfig
 
 _DEFAULT_COUNT = 20
-_MOST_COUNTED = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,10 +113,10 @@ def sampler_of(config: TrialsConfig, direction: str) -> Sampler:
 
 def combinations(space: Mapping[str, list[Any] | Range]) -> list[dict[str, Any]] | None:
     """All combinations, the last key changing fastest; None when they can't be counted."""
-    columns = [v.numbers() if isinstance(v, Range) else v for v in space.values()]
-    counted = [column for column in columns if column is not None]
-    if len(counted) < len(columns) or math.prod(map(len, counted)) > _MOST_COUNTED:
+    counts = [v.count if isinstance(v, Range) else len(v) for v in space.values()]
+    if math.prod(math.inf if count is None else count for count in counts) > MOST_COUNTED:
         return None
+    counted = [v.numbers() or () if isinstance(v, Range) else v for v in space.values()]
     return [dict(zip(space, row, strict=True)) for row in itertools.product(*counted)]
 
 
@@ -125,9 +124,8 @@ def drawn(draw: random.Random, values: list[Any] | Range) -> Any:
     """One of the values, each as likely as the others."""
     if not isinstance(values, Range):
         return draw.choice(values)
-    numbers = values.numbers()
-    if numbers is not None:
-        return draw.choice(numbers)
+    if values.count is not None:
+        return values.at(draw.randrange(values.count))
     if not values.log:
         return draw.uniform(values.low, values.high)
     found = math.exp(draw.uniform(math.log(values.low), math.log(values.high)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import queue
 import sys
@@ -262,8 +263,13 @@ class _Search:
         done = [t for t in self.trials.values() if t.state == "done" and t is not but]
         if not done:
             return None
-        sign = 1 if self.runner.pruner.direction == "min" else -1
-        return min(done, key=lambda t: (sign * (t.score or 0.0), t.number))
+        pruner = self.runner.pruner
+        sign = 1 if pruner.direction == "min" else -1
+        return min(done, key=lambda t: (sign * pruner.best([_score(t)]), t.number))
 
     def _show(self) -> None:
         self.teller.progress(self.trials.values(), self._best())
+
+
+def _score(trial: Trial) -> float:
+    return math.nan if trial.score is None else trial.score

@@ -85,9 +85,11 @@ def _distribution(optuna: Any, values: list[Any] | Range) -> Any:
     kinds = optuna.distributions
     if not isinstance(values, Range):
         return kinds.CategoricalDistribution(tuple(range(len(values))))
+    # Optuna warns of an end that the steps do not come to.
+    high = values.high if values.count is None else values.at(values.count - 1)
     if values.is_whole:
-        return kinds.IntDistribution(values.low, values.high, log=values.log, step=values.step or 1)
-    return kinds.FloatDistribution(values.low, values.high, log=values.log, step=values.step)
+        return kinds.IntDistribution(values.low, high, log=values.log, step=values.step or 1)
+    return kinds.FloatDistribution(values.low, high, log=values.log, step=values.step)
 
 
 def _optuna() -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -56,7 +57,12 @@ class Trial:
 
     def told(self) -> Told:
         """As a sampler sees it."""
-        return Told(values=self.values, score=self.score, state=self.state)
+        useless = self.score is not None and math.isnan(self.score)
+        return Told(
+            values=self.values,
+            score=None if useless else self.score,
+            state="failed" if useless else self.state,
+        )
 
     def __str__(self) -> str:
         """Such as "trial 3 (dropout 0.1, batch_size 64)"."""

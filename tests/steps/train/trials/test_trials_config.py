@@ -59,6 +59,7 @@ def test_a_key_that_is_none_is_refused_with_the_nearest(key: str, said: str) -> 
         ({"space": {"params.x": {"low": 0, "high": 1, "log": True}}}, "low > 0"),
         ({"space": {"params.x": {"low": 0.0, "high": 1.0}}}, "can't try all numbers"),
         ({"space": {"seed": [1, 2]}, "count": 1}, "tried whole"),
+        ({"space": {"seed": {"low": 0, "high": 10**9}}}, "too many trials"),
         ({"space": {"seed": [1, 2]}, "parallel": 0}, "out of range"),
         ({"space": {"seed": [1, 2]}, "sampler": "gird"}, "Did you mean 'grid'"),
         ({"space": {"seed": [1, 2]}, "prun": {}}, "Did you mean 'prune'"),

@@ -44,3 +44,11 @@ def test_halving_looks_at_its_rungs_only() -> None:
     assert pruner.reason([0.15], others) is None
     assert pruner.reason([0.15, 0.9], others) is None
     assert pruner.reason([0.9, 0.9, 0.9], others) is not None
+
+
+def test_a_metric_that_is_no_number_is_the_worst() -> None:
+    nan = float("nan")
+    others = {1: [0.5, 0.4], 2: [0.5, nan], 3: [0.5, 0.2]}
+    assert Pruner(MEDIAN, "min").reason([nan, nan], others) is not None
+    assert Pruner(MEDIAN, "min").reason([0.1, nan], others) is None
+    assert Pruner(MEDIAN, "max").best([nan, 0.1]) == 0.1

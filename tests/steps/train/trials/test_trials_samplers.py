@@ -49,6 +49,24 @@ def test_random_draws_keep_to_the_bounds_and_types() -> None:
         assert 8 <= one["params.units"] <= 4096
 
 
+def test_ranges_of_billions_are_drawn_from_without_being_listed() -> None:
+    space: dict[str, Any] = {"seed": Range(low=0, high=2**32 - 1), "params.x": [1, 2]}
+    found = proposed(TrialsConfig(space=space, sampler="random", count=3))
+    assert all(0 <= one["seed"] < 2**32 for one in found)
+
+
+def test_steps_give_the_numbers_that_a_person_would_write() -> None:
+    found = Range(low=0.1, high=0.55, step=0.1)
+    assert found.numbers() == (0.1, 0.2, 0.3, 0.4, 0.5)
+
+
+def test_a_range_that_its_steps_do_not_fill_is_no_warning() -> None:
+    pytest.importorskip("optuna")
+    space: dict[str, Any] = {"params.x": Range(low=0.1, high=0.55, step=0.2)}
+    found = proposed(TrialsConfig(space=space, sampler="tpe", count=5))
+    assert {round(one["params.x"], 6) for one in found} <= {0.1, 0.3, 0.5}
+
+
 def test_tpe_goes_on_as_it_would_have() -> None:
     pytest.importorskip("optuna")
     config = TrialsConfig(space=WIDE, sampler="tpe", count=15, seed=1)
