@@ -12,7 +12,6 @@ from mlflow_tfconv.device.named_device import Device
 from mlflow_tfconv.device.on_tensorflow import ALLOCATOR, GROWTH
 
 _MB_PER_MIB = 2**20 / 1e6
-_OWN_CHOICE = "as TensorFlow chooses"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +19,8 @@ class InForce:
     """How TensorFlow computes in this process.
 
     Attributes:
-        text: A sentence for the log.
-        params: The same by name: "device", "device.memory", ...
+        text: A sentence for the log, with what was set or is not as usual.
+        params: By name what is in force: "device", "device.memory", ...
     """
 
     text: str
@@ -36,24 +35,43 @@ def tensorflow_in_force(device: Device) -> InForce:
     tf = importlib.import_module("tensorflow")
     logical = tf.config.list_logical_devices("CPU" if device.kind == "cpu" else "GPU")
     params = {"device": str(device), **_of_gpus(tf, device), **_of_threads(tf)}
-    where = " and ".join(one.name.removeprefix("/device:") for one in logical)
-    told = "; ".join(
-        f"{name.removeprefix('device.').replace('_', '-')} {value}"
-        for name, value in params.items()
-        if name != "device"
+    names = [one.name.removeprefix("/device:") for one in logical]
+    where = f"the CPU, {_processors()}" if device.kind == "cpu" else _of_these(names, params)
+    set_here = "".join(
+        f", {count} {kind}-op thread{'s' * (count != 1)}"
+        for kind, count in _threads(tf).items()
+        if count
     )
-    text = f"TensorFlow {tf.__version__} computes on {where}: {told}.{_without_effect(device)}"
+    text = f"TensorFlow {tf.__version__} on {where}{set_here}.{_without_effect(device)}"
     return InForce(text, params)
 
 
-def _of_threads(tf: Any) -> dict[str, str]:
-    found = {
-        "device.intra_op_threads": tf.config.threading.get_intra_op_parallelism_threads(),
-        "device.inter_op_threads": tf.config.threading.get_inter_op_parallelism_threads(),
+def _of_these(names: list[str], params: Mapping[str, str]) -> str:
+    """The GPUs, and what is in force on them."""
+    said = f"{' and '.join(names)}: {params['device.gpu']}; memory {params['device.memory']}"
+    allocator = params["device.allocator"]
+    return said if allocator == "bfc" else f"{said}; allocator {allocator}"
+
+
+def _processors() -> str:
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{count} processor{'s' * (count != 1)}"
+
+
+def _threads(tf: Any) -> dict[str, int]:
+    """Threads that were set; 0 where TensorFlow chooses by itself."""
+    return {
+        "intra": int(tf.config.threading.get_intra_op_parallelism_threads()),
+        "inter": int(tf.config.threading.get_inter_op_parallelism_threads()),
     }
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
-    chosen = _OWN_CHOICE if processors is None else f"{_OWN_CHOICE} for {processors} processors"
-    return {name: str(count) if count else chosen for name, count in found.items()}
+
+
+def _of_threads(tf: Any) -> dict[str, str]:
+    chosen = f"as TensorFlow chooses for {_processors()}"
+    return {
+        f"device.{kind}_op_threads": str(count) if count else chosen
+        for kind, count in _threads(tf).items()
+    }
 
 
 def _of_gpus(tf: Any, device: Device) -> dict[str, str]:

@@ -10,12 +10,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 
 import mlflow_tfconv.engine.events as events
@@ -81,12 +79,16 @@ class Terminal:
         label, _ = self._tasks.get(event.lane, (None, None))
         if label != event.label:
             self._take_away(event.lane)
-            task = self._progress.add_task(event.label, total=event.total, detail="")
+            task = self._progress.add_task(
+                escape(event.label), total=event.total, detail="", done="", of=""
+            )
             self._tasks[event.lane] = (event.label, task)
         self._progress.update(
             self._tasks[event.lane][1],
             completed=event.done,
             total=event.total,
+            of="" if event.total is None else f" of {_count(event.total)}",
+            done=_count(event.done),
             detail=escape(event.detail),
         )
 
@@ -100,8 +102,9 @@ class Terminal:
         if event.lane or time.monotonic() - self._last_line_s < _LINE_EVERY_S:
             return
         self._last_line_s = time.monotonic()
-        of = f" of {event.total:g}" if event.total is not None else ""
-        text = f"  {event.label}: {round(event.done, 1):g}{of} {event.detail}".rstrip()
+        of = f" of {_count(event.total)}" if event.total is not None else ""
+        detail = f", {event.detail}" if event.detail else ""
+        text = f"  {event.label}: {_count(event.done)}{of}{detail}"
         self.console.print(escape(text), highlight=False)
 
 
@@ -110,14 +113,19 @@ def _shortened(names: Sequence[str]) -> str:
     return ", ".join(names[:_NAMED]) + more
 
 
+def _count(number: float) -> str:
+    """With thousands, and a tenth where it is not whole: "1,797", "0.7"."""
+    return f"{number:,.1f}".removesuffix(".0")
+
+
 def _bars(console: Console) -> Progress:
     return Progress(
         TextColumn("  {task.description}"),
         BarColumn(bar_width=30),
-        MofNCompleteColumn(),
+        # Parts of a unit are told too; how long the rest takes is in the detail, where it is known.
+        TextColumn("{task.fields[done]}{task.fields[of]}"),
         TextColumn("{task.fields[detail]}"),
         TimeElapsedColumn(),
-        TimeRemainingColumn(),
         console=console,
         transient=True,
     )

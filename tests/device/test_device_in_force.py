@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -19,7 +20,10 @@ def test_a_gpu_with_a_limit_says_how_its_memory_is_taken(tensorflow: Any) -> Non
     device = Device.parse("cuda:0", DeviceOptions(memory_limit_mb=4096))
     apply_to_tensorflow(device)
     found = tensorflow_in_force(device)
-    assert "computes on GPU:0: gpu NVIDIA H200 (compute capability 9.0)" in found.text
+    assert (
+        "on GPU:0: NVIDIA H200 (compute capability 9.0); memory at most 4,096 MB, taken as needed."
+        in found.text
+    )
     assert found.params["device.memory"] == "at most 4,096 MB, taken as needed"
     assert found.params["device.allocator"] == "bfc"
 
@@ -39,7 +43,7 @@ def test_two_gpus_are_named(tensorflow: Any) -> None:
     tensorflow(gpus=2)
     device = Device.parse("cuda:0,1")
     apply_to_tensorflow(device)
-    assert "computes on GPU:0 and GPU:1" in tensorflow_in_force(device).text
+    assert "on GPU:0 and GPU:1: " in tensorflow_in_force(device).text
 
 
 def test_options_of_a_gpu_are_without_effect_on_the_cpu(tensorflow: Any) -> None:
@@ -48,3 +52,12 @@ def test_options_of_a_gpu_are_without_effect_on_the_cpu(tensorflow: Any) -> None
     apply_to_tensorflow(device)
     text = tensorflow_in_force(device).text
     assert text.endswith("Without effect on the CPU: memory_limit_mb, memory_growth.")
+
+
+def test_what_nobody_has_set_is_not_told(tensorflow: Any) -> None:
+    tensorflow(gpus=0)
+    device = Device()
+    apply_to_tensorflow(device)
+    found = tensorflow_in_force(device)
+    assert re.fullmatch(r"TensorFlow 2\.21\.0 on the CPU, \d+ processors?\.", found.text)
+    assert found.params["device.intra_op_threads"].startswith("as TensorFlow chooses for ")

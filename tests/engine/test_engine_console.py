@@ -47,4 +47,12 @@ def test_without_a_terminal_only_the_whole_is_told() -> None:
     terminal.handle("train", Progress(label="trial 1", done=1, total=5, lane="trial/01"))
     terminal.handle("train", Progress(label="trials", done=1, total=4, detail="val_loss: best 1"))
     assert "trial 1" not in text.getvalue()
-    assert "trials: 1 of 4 val_loss: best 1" in text.getvalue()
+    assert "trials: 1 of 4, val_loss: best 1" in text.getvalue()
+
+
+def test_parts_of_a_unit_are_told_on_the_bar() -> None:
+    terminal, text = a_terminal(is_terminal=True)
+    detail = "74 examples, 280/s, 3.0 s left"
+    terminal.handle("ingest", Progress(label="MB read", done=0.2, total=1234.7, detail=detail))
+    terminal.close()
+    assert "0.2 of 1,234.7 74 examples, 280/s, 3.0 s left" in text.getvalue()
