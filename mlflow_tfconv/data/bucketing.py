@@ -45,7 +45,7 @@ class Bucketing:
             ConfigError: There is no such feature, or its length does not vary; the boundaries do
                 not rise.
         """
-        spec = schema.features.get(self.feature)
+        spec = schema.features.get(self.feature) if isinstance(self.feature, str) else None
         if spec is None or not _has_lengths(spec):
             fitting = [name for name, found in schema.features.items() if _has_lengths(found)]
             raise ConfigError(

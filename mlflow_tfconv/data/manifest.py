@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from mlflow_tfconv.arguments import path_of
+from mlflow_tfconv.arguments import did_you_mean, path_of
 from mlflow_tfconv.artifacts import Dataset
 from mlflow_tfconv.data.schema import Schema
 from mlflow_tfconv.errors import DataError
@@ -81,12 +81,13 @@ class Manifest:
         Raises:
             DataError: There is no such split.
         """
-        if split not in self.splits:
+        if not isinstance(split, str) or split not in self.splits:
             raise DataError(
                 f"The dataset in {self.folder} has no split of this name.",
                 received=repr(split),
                 expected=" or ".join(map(repr, self.splits)),
-                fix="Ask for a split that is there, or ingest the data with it.",
+                fix=did_you_mean(split, self.splits)
+                or "Ask for a split that is there, or ingest the data with it.",
             )
         return tuple(self.folder / shard.path for shard in self.splits[split])
 

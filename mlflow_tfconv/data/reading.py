@@ -8,7 +8,6 @@ from typing import Any
 
 import tensorflow as tf
 
-from mlflow_tfconv.arguments import require_numbers
 from mlflow_tfconv.artifacts import Dataset
 from mlflow_tfconv.data.block_stream import Blocks
 from mlflow_tfconv.data.bucketing import Bucketing
@@ -17,8 +16,14 @@ from mlflow_tfconv.data.memory_budget import MemoryBudget, example_bytes
 from mlflow_tfconv.data.parsing import as_written, batch_parser
 from mlflow_tfconv.data.record_stream import Seed, Shuffling, ordered_records, shuffled_records
 from mlflow_tfconv.data.schema import Schema
+from mlflow_tfconv.data.stream_arguments import (
+    batching,
+    boundaries_of,
+    require_bool,
+    require_device,
+    shuffling,
+)
 from mlflow_tfconv.data.unchanged import check_unchanged
-from mlflow_tfconv.errors import ConfigError
 
 _BATCHES_ON_DEVICE = 2
 
@@ -77,18 +82,20 @@ def read_dataset(
 
     Raises:
         DataError: The manifest, the split or a shard is missing, empty or has changed.
-        ConfigError: There is no such batch size, the dataset is not named, or examples can't be
-            bucketed so.
+        ConfigError: An argument has a value that it can't have, the dataset is not named, or
+            examples can't be bucketed so.
     """
-    require_numbers(1, whole=True, batch_size=batch_size)
+    require_bool(repeat=repeat, ragged=ragged)
     found = open_manifest(manifest)
     check_unchanged(found, split)
+    examples = found.counts[split]
     bucketing = _bucketing(found.schema, bucket_by, bucket_boundaries)
-    order = _shuffling(shuffle, seed)
-    steps = _steps(found, split, batch_size, drop_remainder)
+    order = shuffling(examples, shuffle, seed)
+    batches = batching(examples, batch_size, drop_remainder=drop_remainder, skip=skip)
+    batch_size = batches.size
     if found.schema.layout == "block":
-        batches = _blocks(found, split, order).rebatch(batch_size, drop_remainder=drop_remainder)
-        dataset = _after(batches, skip)
+        rows = _blocks(found, split, order).rebatch(batch_size, drop_remainder=drop_remainder)
+        dataset = _after(rows, skip)
     else:
         records = _records(found, split, order)
         if bucketing is None:
@@ -99,7 +106,7 @@ def read_dataset(
         parse = _parser(found.schema, ragged, bucketing)
         dataset = _after(records, skip).map(parse, num_parallel_calls=tf.data.AUTOTUNE)
     # A shard that ends early at a whole record is told from its count.
-    dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps - skip))
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(batches.count))
     dataset = dataset.repeat() if repeat else dataset
     return _read_ahead(dataset, batch_size * example_bytes(found, split), prefetch_to)
 
@@ -113,36 +120,17 @@ def _read_ahead(dataset: tf.data.Dataset, batch_bytes: int, device: str | None) 
     ahead = dataset.prefetch(budget.batches_ahead(batch_bytes)).with_options(budget.options())
     if device is None:
         return ahead
+    require_device(device)
     return ahead.apply(tf.data.experimental.prefetch_to_device(device, _BATCHES_ON_DEVICE))
 
 
 def _bucketing(schema: Schema, feature: str | None, boundaries: Sequence[int]) -> Bucketing | None:
+    lengths = boundaries_of(boundaries, feature)
     if feature is None:
         return None
-    bucketing = Bucketing(feature=feature, boundaries=tuple(boundaries))
+    bucketing = Bucketing(feature=feature, boundaries=lengths)
     bucketing.check(schema)
     return bucketing
-
-
-def _shuffling(shuffle: bool | int, seed: Seed) -> Shuffling | None:
-    if not shuffle:
-        return None
-    seed = tf.cast(seed, tf.int64) if tf.is_tensor(seed) else seed
-    return Shuffling(seed=seed, examples=None if shuffle is True else shuffle)
-
-
-def _steps(manifest: Manifest, split: str, batch_size: int, drop_remainder: bool) -> int:
-    count = manifest.counts[split]
-    if not drop_remainder:
-        return -(-count // batch_size)
-    if count < batch_size:
-        raise ConfigError(
-            f"Not one batch of the split {split!r} is full, and `drop_remainder` leaves out others.",
-            received=f"a batch size of {batch_size}, {count} examples",
-            expected=f"a batch size of at most {count}",
-            fix="Make the batch smaller, or keep the remainder.",
-        )
-    return count // batch_size
 
 
 def _records(manifest: Manifest, split: str, order: Shuffling | None) -> tf.data.Dataset:

@@ -194,3 +194,56 @@ def test_damage_that_tensorflow_met_is_found(write_dataset: Any) -> None:
 def test_a_missing_manifest_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no manifest"):
         read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"split": ["train"]},
+        {"batch_size": True},
+        {"batch_size": 2.0},
+        {"shuffle": -1},
+        {"shuffle": 2.5},
+        {"shuffle": "yes"},
+        {"shuffle": None},
+        {"seed": "a"},
+        {"seed": None},
+        {"seed": 2**64},
+        {"seed": tf.constant(1.5)},
+        {"repeat": "no"},
+        {"drop_remainder": 1},
+        {"ragged": None},
+        {"skip": -1},
+        {"skip": 4},
+        {"bucket_by": ["x"]},
+        {"bucket_boundaries": [4]},
+        {"bucket_by": "x", "bucket_boundaries": 4},
+        {"bucket_by": "x", "bucket_boundaries": ["a"]},
+        {"bucket_by": "x", "bucket_boundaries": [2.5]},
+        {"bucket_by": "x", "bucket_boundaries": [2**40]},
+        {"prefetch_to": 5},
+        {"prefetch_to": "/GPU:77"},
+    ],
+)
+def test_an_argument_that_can_not_be_used_is_told_before_anything_is_read(
+    write_dataset: Any, arguments: dict[str, Any]
+) -> None:
+    manifest = write_dataset([{"x": np.zeros(n), "label": n} for n in (1, 2, 3)])
+    with pytest.raises((ConfigError, DataError), match=next(reversed(arguments))):
+        read_dataset(manifest, **{"split": "train", "batch_size": 1, **arguments})
+
+
+def test_numbers_beyond_all_data_take_no_memory(write_dataset: Any) -> None:
+    manifest = write_dataset(images(5))
+    dataset = read_dataset(manifest, "train", 2**70, shuffle=2**70, seed=-(2**63))
+    assert sorted(labels_of(dataset)) == [0, 1, 2, 3, 4]
+    assert len(dataset) == 1
+
+
+def test_a_split_that_is_nearly_called_so_is_asked_for(write_dataset: Any) -> None:
+    with pytest.raises(DataError, match="Did you mean 'train'"):
+        read_dataset(write_dataset(images(1)), "trian", 1)
+
+
+def test_all_batches_may_be_left_out(write_dataset: Any) -> None:
+    assert labels_of(read_dataset(write_dataset(images(3)), "train", 2, skip=2)) == []
