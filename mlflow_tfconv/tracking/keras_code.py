@@ -6,14 +6,11 @@ has a copy of `steps/train.py`, with all it imports from the recipe, and a loade
 
 from __future__ import annotations
 
-import json
 import shutil
-import zipfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from mlflow_tfconv.engine.user_files import code_files
+from mlflow_tfconv.formats.own_classes import has_own_classes
 
 #: The folder in a logged model, as MLflow itself calls it, and the module in it that loads.
 FOLDER, LOADER = "code", "load_with_own_classes"
@@ -62,7 +59,7 @@ def copy_own_classes(model: Path, root: Path | None, target: Path) -> bool:
     Returns:
         Whether there is such code.
     """
-    if root is None or not (root / _ENTRY).is_file() or not _has_own_classes(model):
+    if root is None or not (root / _ENTRY).is_file() or not has_own_classes(model):
         return False
     root = root.resolve()
     code = target / FOLDER
@@ -73,25 +70,3 @@ def copy_own_classes(model: Path, root: Path | None, target: Path) -> bool:
             shutil.copyfile(file, place)
     (code / f"{LOADER}.py").write_text(_LOADER_CODE, encoding="utf-8")
     return True
-
-
-def _has_own_classes(model: Path) -> bool:
-    if not zipfile.is_zipfile(model):
-        return False
-    with zipfile.ZipFile(model) as archive:
-        config = json.loads(archive.read("config.json"))
-    # Layers of this package are registered by its own loader.
-    known = ("keras", "builtins", "mlflow_tfconv", "tensorflow")
-    return any(module.partition(".")[0] not in known for module in _modules(config))
-
-
-def _modules(config: Any) -> Iterator[str]:
-    """The modules of all classes that a config names."""
-    if isinstance(config, list):
-        for item in config:
-            yield from _modules(item)
-    elif isinstance(config, dict):
-        if "class_name" in config and isinstance(config.get("module"), str):
-            yield config["module"]
-        for item in config.values():
-            yield from _modules(item)

@@ -26,6 +26,7 @@ class Job:
         device: As in recipe.yaml.
         device_options: Fields of DeviceOptions.
         session_options: Options the variant must be loaded with.
+        recipe_root: Folder whose steps/train.py may define classes of a Keras model, or None.
         batch_sizes: To be timed, in this order.
         min_time_s: Shortest time over which a batch size is timed.
         min_count: Fewest runs of which it is timed.
@@ -40,6 +41,7 @@ class Job:
     device: str = "cpu"
     device_options: Mapping[str, Any] = field(default_factory=dict)
     session_options: Mapping[str, Any] = field(default_factory=dict)
+    recipe_root: str | None = None
     batch_sizes: tuple[int, ...] = (1, 32)
     min_time_s: float = 0.5
     min_count: int = 20

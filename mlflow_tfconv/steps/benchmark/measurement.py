@@ -73,6 +73,7 @@ class Bench:
         parts: Where measurements are kept by fingerprint.
         examples: What every variant is measured with; None lets the worker make up inputs.
         logs: Folder for the logs of workers that failed.
+        recipe_root: Folder whose steps/train.py may define classes of Keras models, or None.
         command: What starts a worker.
     """
 
@@ -81,6 +82,7 @@ class Bench:
     parts: Parts
     examples: StoredExamples | None
     logs: Path
+    recipe_root: Path | None = None
     command: tuple[str, ...] = WORKER
 
     def measured(self, variant: Variant) -> Measurement:
@@ -124,6 +126,7 @@ class Bench:
             device=str(self.device),
             device_options=dataclasses.asdict(self.device.options),
             session_options=dict(session),
+            recipe_root=None if self.recipe_root is None else str(self.recipe_root.absolute()),
             **timing,
         )
 

@@ -46,7 +46,14 @@ def compared_reports(
         metrics=chosen_metrics(context.metrics, context.recipe_root),
     )
     logs = workdir / "logs"
-    bench = Bench(config=config, device=context.device, parts=parts, examples=examples, logs=logs)
+    bench = Bench(
+        config=config,
+        device=context.device,
+        parts=parts,
+        examples=examples,
+        logs=logs,
+        recipe_root=context.recipe_root,
+    )
     bench.prove_device({variant.format for variant in variants})
     comparison = compared(variants, bench, judge, context.emit)
     surroundings = _surroundings(config, context, comparison, examples)

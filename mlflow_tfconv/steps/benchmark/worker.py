@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from mlflow_tfconv.data.user_code import load_user_module
 from mlflow_tfconv.device import (
     Device,
     apply_to_tensorflow,
@@ -34,6 +35,7 @@ from mlflow_tfconv.device import (
     tensorflow_in_force,
 )
 from mlflow_tfconv.errors import TfconvError
+from mlflow_tfconv.formats.own_classes import has_own_classes
 from mlflow_tfconv.runtimes.runtime import Runtime, open_runtime
 from mlflow_tfconv.steps.benchmark.examples import (
     Batch,
@@ -55,6 +57,7 @@ from mlflow_tfconv.steps.benchmark.memory import (
 from mlflow_tfconv.steps.benchmark.timing import once_ns, timed
 
 _PR_SET_PDEATHSIG = 1
+_USER_FILE = "steps/train.py"
 _LIBRARIES = {
     "onnx": ("onnxruntime", "mlflow_tfconv.runtimes.onnx_runtime"),
     "saved_model": ("tensorflow", "mlflow_tfconv.runtimes.saved_model_runtime"),
@@ -141,6 +144,14 @@ def _start_libraries(job: Job, device: Device) -> None:
         importlib.import_module(name)
     if job.format != "onnx":
         importlib.import_module("tensorflow").config.list_logical_devices()
+    if job.format == "keras" and job.recipe_root is not None:
+        _register_own_classes(Path(job.model), Path(job.recipe_root))
+
+
+def _register_own_classes(model: Path, recipe_root: Path) -> None:
+    """Keras finds classes of the recipe's own once the file that registers them is imported."""
+    if has_own_classes(model) and (recipe_root / _USER_FILE).is_file():
+        load_user_module(recipe_root, _USER_FILE)
 
 
 def _possible_sizes(runtime: Runtime, asked: Sequence[int]) -> list[int]:
