@@ -15,6 +15,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.table import Column
 
 import mlflow_tfconv.engine.events as events
 from mlflow_tfconv.engine.overview import duration
@@ -22,6 +23,7 @@ from mlflow_tfconv.engine.store import StoredResult
 
 _LINE_EVERY_S = 10.0
 _NAMED = 3
+_WIDE = 120
 
 
 @dataclass(slots=True)
@@ -121,10 +123,11 @@ def _count(number: float) -> str:
 def _bars(console: Console) -> Progress:
     return Progress(
         TextColumn("  {task.description}"),
-        BarColumn(bar_width=30),
+        BarColumn(bar_width=30 if console.width >= _WIDE else 10),
         # Parts of a unit are told too; how long the rest takes is in the detail, where it is known.
         TextColumn("{task.fields[done]}{task.fields[of]}"),
-        TextColumn("{task.fields[detail]}"),
+        # Where there is little room the detail goes on in a second line; the rest stays readable.
+        TextColumn("{task.fields[detail]}", table_column=Column(no_wrap=False)),
         TimeElapsedColumn(),
         console=console,
         transient=True,

@@ -56,3 +56,16 @@ def test_parts_of_a_unit_are_told_on_the_bar() -> None:
     terminal.handle("ingest", Progress(label="MB read", done=0.2, total=1234.7, detail=detail))
     terminal.close()
     assert "0.2 of 1,234.7 74 examples, 280/s, 3.0 s left" in text.getvalue()
+
+
+def test_a_narrow_terminal_shows_all_of_a_bar() -> None:
+    text = io.StringIO()
+    terminal = Terminal(Console(file=text, force_terminal=True, width=60))
+    detail = "epoch 2/3 loss 0.7136 accuracy 0.6094 val_loss 1.0025 14 s left"
+    terminal.handle("train", Progress(label="training", done=1.5, total=3, detail=detail))
+    terminal.close()
+    shown = " ".join(text.getvalue().split())
+    assert "training " in shown
+    assert "1.5 of 3 epoch 2/3" in shown
+    assert "14 s left" in shown
+    assert "…" not in shown

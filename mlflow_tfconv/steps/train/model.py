@@ -96,8 +96,8 @@ def _misfit(
         f"label: {_shapes(label, schema.labels)}",
         expected=f"inputs: {_described(model, 'input')}; "
         f"outputs: {_described(model, 'output')}; loss: {_loss_name(model)}",
-        fix="Build the model from `spec` (spec.inputs, spec.labels), choose a loss for this "
-        "kind of label, or change what steps/ingest.py yields.",
+        fix="Build the model from `spec` (spec.inputs, spec.labels): inputs have the names of the "
+        "features. Choose a loss for this kind of label, or change what the step `ingest` reads.",
     )
 
 
