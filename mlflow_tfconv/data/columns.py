@@ -48,7 +48,7 @@ def columns_like(
 
 
 def are_finite(column: Array) -> bool:
-    """Whether no value is a NaN or an infinity; texts never are."""
+    """Whether no value is a NaN or an infinity, as no text is."""
     return is_text(column) or bool(np.isfinite(column).all())
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mlflow_tfconv.data.columns import Columns
 from mlflow_tfconv.data.inference import Arrays
 from mlflow_tfconv.data.values import is_text
 from mlflow_tfconv.errors import ConfigError, DataError
@@ -59,19 +60,19 @@ class ClassNames:
         """
         for label, indices in self._indices.items():
             array = arrays.get(label)
-            if array is None:
-                continue
-            if is_text(array):
-                known = all(item in indices for item in array.flat)
-            else:
-                known = array.dtype.kind in "iu" and bool(
-                    ((array >= 0) & (array < len(indices))).all()
-                )
-            if not known:
+            if array is not None and not _are_known(array, indices):
                 raise _unknown_class(label, array, self.names[label], where)
 
+    def know(self, columns: Columns) -> bool:
+        """Whether many examples are all of classes that were declared."""
+        return all(
+            _are_known(columns[label], indices)
+            for label, indices in self._indices.items()
+            if label in columns
+        )
+
     def as_indices(self, arrays: Arrays) -> Arrays:
-        """The same, with text of declared classes as their indices, int64."""
+        """The same, of one example or of many, with text of declared classes as int64 indices."""
         texts = {
             label: np.array([indices[item] for item in arrays[label].flat], np.int64).reshape(
                 arrays[label].shape
@@ -84,6 +85,12 @@ class ClassNames:
     def of_labels(self, statistics: Statistics) -> dict[str, tuple[str, ...]]:
         """The declared names, and for text labels without them all that were seen, sorted."""
         return statistics.text_classes() | self.names
+
+
+def _are_known(array: np.ndarray[Any, Any], indices: Mapping[bytes, int]) -> bool:
+    if is_text(array):
+        return indices.keys() >= set(array.flat)
+    return array.dtype.kind in "iu" and bool(((array >= 0) & (array < len(indices))).all())
 
 
 def _are_names(names: Any) -> bool:

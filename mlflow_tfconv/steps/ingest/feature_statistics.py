@@ -46,7 +46,7 @@ class FeatureStatistics:
         if counted in self._new_shapes:
             self._new_shapes[counted] += 1
         else:
-            self._count_new(counted)
+            self._count_new(counted, 1)
         kind = array.dtype.kind
         if kind == "O":
             if shape is None:  # otherwise it is a file, such as an encoded image
@@ -56,7 +56,20 @@ class FeatureStatistics:
             if not self.low <= value <= self.high:
                 self._add_number(value)
         elif array.size and kind != "c":
-            self._add_array(array)
+            self._add_numbers(array[None])
+
+    def add_column(self, column: Array) -> None:
+        """Takes the values of many examples, (examples, ...), as `add` takes each."""
+        self._count_new(column.shape[1:], len(column))
+        kind = column.dtype.kind
+        if kind == "O":
+            lengths = Counter(map(len, column.flat))
+            self._new_lengths.update(lengths)
+            self.missing += lengths[0]
+            if len(self._new_lengths) > _MOST_SHAPES:
+                self._count_lengths()
+        elif column.size and kind != "c":
+            self._add_numbers(column)
 
     def merge(self, other: FeatureStatistics) -> None:
         """Takes what was learned of another part."""
@@ -104,34 +117,39 @@ class FeatureStatistics:
         found._lengths = Sizes.from_json(data["lengths"])
         return found
 
-    def _count_new(self, shape: tuple[int, ...]) -> None:
-        self._new_shapes[shape] = 1
+    def _count_new(self, shape: tuple[int, ...], times: int) -> None:
+        self._new_shapes[shape] += times
         if len(self._new_shapes) > _MOST_SHAPES:
             self._count_shapes()
 
     def _add_number(self, value: float) -> None:
         if value - value == 0:  # finite
-            self.low, self.high = min(self.low, value), max(self.high, value)
+            self._widen(value, value)
         elif value != value:
             self.missing += 1
         else:
             self.infinite += 1
 
-    def _add_array(self, array: Array) -> None:
+    def _add_numbers(self, column: Array) -> None:
         # A NaN or an infinity shows in the extremes: no third pass is needed to find none.
-        low = np.minimum.reduce(array, axis=None).item()
-        high = np.maximum.reduce(array, axis=None).item()
+        low = np.minimum.reduce(column, axis=None).item()
+        high = np.maximum.reduce(column, axis=None).item()
         if low - low != 0 or high - high != 0:
-            self.missing += bool(np.isnan(array).any())
-            self.infinite += bool(np.isinf(array).any())
-            finite = array[np.isfinite(array)]
+            rows = column.reshape(len(column), -1)
+            self.missing += int(np.isnan(rows).any(axis=1).sum())
+            self.infinite += int(np.isinf(rows).any(axis=1).sum())
+            finite = column[np.isfinite(column)]
             if finite.size == 0:
                 return
             low, high = finite.min().item(), finite.max().item()
+        self._widen(low, high)
+
+    def _widen(self, low: float, high: float) -> None:
+        # Which of 0.0 and -0.0 is the smaller hangs on their order: both are 0.0 here.
         if low < self.low:
-            self.low = low
+            self.low = low or abs(low)
         if high > self.high:
-            self.high = high
+            self.high = high or abs(high)
 
     def _add_text(self, array: Array) -> None:
         empty = False

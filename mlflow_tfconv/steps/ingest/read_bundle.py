@@ -1,24 +1,19 @@
-"""A bundle of pieces read: its examples checked, split, counted and written into segments."""
+"""A bundle of pieces read: its examples checked, one by one or many at once."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
-from mlflow_tfconv.data.examples import serialized_example
-from mlflow_tfconv.data.framing import framed
+from mlflow_tfconv.data.columns import Columns, are_finite, columns_like
 from mlflow_tfconv.data.inference import Arrays, SchemaInference
-from mlflow_tfconv.data.manifest import content_of, record_digest
-from mlflow_tfconv.data.rows import check_fits_rows, row_of
+from mlflow_tfconv.data.rows import check_fits_rows
 from mlflow_tfconv.data.schema import FeatureSpec
-from mlflow_tfconv.data.shards import Disk
-from mlflow_tfconv.data.splits import SPLITS, identity_of, split_of
 from mlflow_tfconv.errors import DataError
+from mlflow_tfconv.steps.ingest.bundle_writer import BundleWriter
 from mlflow_tfconv.steps.ingest.bundles import Bundle
 from mlflow_tfconv.steps.ingest.class_names import ClassNames
 from mlflow_tfconv.steps.ingest.reading_job import (
@@ -27,20 +22,20 @@ from mlflow_tfconv.steps.ingest.reading_job import (
     ReadingJob,
     features_to_json,
 )
-from mlflow_tfconv.steps.ingest.segments import SegmentWriter, ShuffledSegmentWriter
 from mlflow_tfconv.steps.ingest.skipped import Skipped
-from mlflow_tfconv.steps.ingest.sources.source import Found, Piece
+from mlflow_tfconv.steps.ingest.sources.source import BatchSource, Found, FoundBatch, Piece
 from mlflow_tfconv.steps.ingest.statistics import Statistics
 
 Say = Callable[[dict[str, Any]], None]
 
 _TELL_EVERY_S = 0.25
+_FEW = 16  # so few examples are checked one by one
 
 
 def read_bundle(
     job: ReadingJob, bundle: Bundle, like: Features | None, say: Say
 ) -> tuple[BundleRead, Statistics]:
-    """Reads a bundle's pieces one after the other, holding one example at a time.
+    """Reads a bundle's pieces one after the other, holding few examples in memory.
 
     Args:
         job: How.
@@ -55,9 +50,15 @@ def read_bundle(
     with ExitStack() as stack:
         reader = _Reader(job, bundle, like, say, stack)
         for piece, seed in zip(bundle.pieces, bundle.seeds, strict=True):
-            for number, found in enumerate(reader.stream(piece)):
-                reader.take(found, seed, number)
-        return reader.finish(), reader.statistics
+            number = 0
+            for found in reader.stream(piece):
+                if isinstance(found, FoundBatch):
+                    reader.take_all(found, seed, number)
+                    number += found.count
+                else:
+                    reader.take(found, seed, number)
+                    number += 1
+        return reader.finish(), reader.writer.statistics
 
 
 def row_features(features: Features, classes: ClassNames) -> dict[str, FeatureSpec]:
@@ -82,25 +83,25 @@ class _Reader:
         stack: ExitStack,
     ) -> None:
         given = job.source.features
-        images = [name for name, spec in given.items() if spec.encoding == "image"]
-        self.statistics = Statistics(job.config.labels, images)
+        self._given = given
+        self._classes = ClassNames(job.source.class_names)
+        self.writer = BundleWriter(job, bundle, self._classes, stack)
         self._job, self._bundle, self._like, self._say = job, bundle, like, say
         self._config = job.config
         self._block = job.config.layout == "block"
         self._inference = SchemaInference(job.config.labels, job.config.key, given=given, like=like)
-        self._classes = ClassNames(job.source.class_names)
         self._first: Features = {}
         self._skipped = Skipped()
-        self._counts: Counter[str] = Counter()
-        self._contents: Counter[str] = Counter()
-        self._writers = {split: self._writer(split, stack) for split in SPLITS if job.write}
-        self._bytes = 0
         self._told = time.monotonic()
 
-    def stream(self, piece: Piece) -> Iterator[Found]:
+    def stream(self, piece: Piece) -> Iterator[Found | FoundBatch]:
         """A piece's examples; when it can't be read any further the rest of it counts as one."""
+        source = self._job.source
         try:
-            yield from self._job.source.examples(piece)
+            if isinstance(source, BatchSource):
+                yield from source.batches(piece)
+            else:
+                yield from source.examples(piece)
         except DataError as error:
             if self._config.on_error == "fail":
                 raise
@@ -115,34 +116,48 @@ class _Reader:
             self._inference.features = before
             if self._config.on_error == "fail":
                 raise
-            self._skipped.add(error)
-            self._skipped.check(self._config.max_errors)
+            self._skip(error)
             return
         if not self._first:
             self._begin()
-        self._put(found, arrays, seed, number)
+        self.writer.put(found, arrays, self._inference.features, seed=seed, number=number)
         self._tell()
+
+    def take_all(self, batch: FoundBatch, seed: str, number: int) -> None:
+        """Many examples, the first of which has this number: at once where nothing is odd.
+
+        Otherwise its halves, and so on: what is odd is in the end looked at by itself.
+        """
+        columns = self._agreeing(batch)
+        if columns is not None:
+            for _, error in sorted(batch.errors.items()):
+                self._skip(error)
+            numbers = [number + index for index in batch.good]
+            self.writer.put_all(
+                batch, columns, self._inference.features, seed=seed, numbers=numbers
+            )
+            self._tell()
+        elif batch.count <= _FEW:
+            for found in batch:
+                self.take(found, seed, number)
+                number += 1
+        else:
+            half = batch.count // 2
+            self.take_all(batch.part(0, half), seed, number)
+            self.take_all(batch.part(half, batch.count), seed, number + half)
 
     def finish(self) -> BundleRead:
         """All that is known now, with the segments complete on disk."""
-        segments = {split: writer.finish() for split, writer in self._writers.items()}
         return BundleRead(
             identity=self._bundle.identity,
             like=self._like,
             first=self._first,
             features=self._inference.features if self._first else {},
-            counts=self._counts,
-            contents={split: content_of(total) for split, total in self._contents.items()},
-            segments=segments,
+            counts=self.writer.counts,
+            contents=self.writer.contents,
+            segments=self.writer.finish(),
             skipped=self._skipped,
         )
-
-    def _writer(self, split: str, stack: ExitStack) -> SegmentWriter | ShuffledSegmentWriter:
-        kind = ShuffledSegmentWriter if self._config.shuffle else SegmentWriter
-        disk = Disk(self._job.folder, self._job.needed_bytes)
-        writer = kind(disk, f"{self._bundle.key}-{split}", self._job.shard_bytes)
-        stack.callback(writer.close)
-        return writer
 
     def _checked(self, found: Found) -> Arrays:
         if isinstance(found.example, DataError):
@@ -159,38 +174,21 @@ class _Reader:
         self._first = self._inference.features
         self._say({"first": features_to_json(self._first)})
 
-    def _put(self, found: Found, arrays: Arrays, seed: str, number: int) -> None:
-        if self._block:
-            record = row_of(self._classes.as_indices(arrays))
-        elif found.record is not None:
-            record = found.record
-        else:
-            record = serialized_example(arrays, self._inference.features)
-        digest = record_digest(record)
-        split = found.split or split_of(
-            self._identity(found, arrays, digest), self._config.split_ratios
-        )
-        if self._job.write:
-            unit = record if self._block else framed(record)
-            place = self._place(seed, number) if self._config.shuffle else digest
-            self._writers[split].write(unit, place)
-        self._counts[split] += 1
-        self._contents[split] += digest
-        self._bytes += len(record)
-        self.statistics.add(split, arrays, digest, found.original_shapes)
+    def _agreeing(self, batch: FoundBatch) -> Columns | None:
+        """The examples that are there, when all agree with what is known; None when one may not."""
+        if not self._first or (batch.errors and self._config.on_error == "fail"):
+            return None
+        columns = columns_like(batch.good_columns, self._inference.features, self._given)
+        if columns is None or not self._classes.know(columns):
+            return None
+        labels = (columns[label] for label in self._config.labels)
+        return columns if all(map(are_finite, labels)) else None
 
-    def _identity(self, found: Found, arrays: Arrays, digest: int) -> bytes:
-        """What stays the same of an example: its key, its group, or the digest of all of it."""
-        if self._config.key is not None:
-            return identity_of(arrays[self._config.key])
-        return digest.to_bytes(32, "big") if found.group is None else found.group.encode()
-
-    def _place(self, seed: str, number: int) -> int:
-        """A number between 0 and 2**64 that hangs on where the example stands, and on the seed."""
-        text = f"{self._config.seed}\0{seed}\0{number}"
-        return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+    def _skip(self, error: DataError) -> None:
+        self._skipped.add(error)
+        self._skipped.check(self._config.max_errors)
 
     def _tell(self) -> None:
         if time.monotonic() - self._told > _TELL_EVERY_S:
             self._told = time.monotonic()
-            self._say({"progress": [self._counts.total(), self._bytes]})
+            self._say({"progress": [self.writer.counts.total(), self.writer.size_bytes]})

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from mlflow_tfconv.data.columns import Columns, row_at
 from mlflow_tfconv.data.inference import Arrays
 from mlflow_tfconv.data.values import is_text
+from mlflow_tfconv.steps.ingest.digests import Digests
 
 SAMPLES = 24
 _THUMBNAIL_PIXELS = 128
@@ -38,6 +40,14 @@ class Samples:
             return
         if digest not in self._kept:
             self._keep(digest, {name: self._small(name, array) for name, array in arrays.items()})
+
+    def add_all(self, columns: Columns, digests: Digests) -> None:
+        """Takes many examples, as `add` takes each."""
+        for index in digests.smallest(self._bar if len(self._kept) == SAMPLES else None):
+            digest = digests.at(index)
+            if len(self._kept) == SAMPLES and digest >= self._bar:
+                continue
+            self.add(row_at(columns, index), digest)
 
     def merge(self, other: Samples) -> None:
         """Takes those of another part."""

@@ -7,7 +7,7 @@ A unit is an example as the shards hold it: a framed record, or a row of the lay
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ import numpy as np
 
 from mlflow_tfconv.data.manifest import content_of
 from mlflow_tfconv.data.shards import Disk
+from mlflow_tfconv.steps.ingest.digests import Digests
 
 _RUNS_OF_A_SHARD = 64
 _MOST_BUFFERED_BYTES = 64_000_000
@@ -87,18 +88,33 @@ class SegmentWriter:
         Raises:
             DataError: The disk took no more.
         """
-        if self._size_bytes and self._size_bytes + len(unit) > self._shard_bytes:
+        if self._size_bytes and len(unit) > self._left:
             self._end(full=True)
-        with self._disk.writing():
-            if self._file is None:
-                self._file = (self._disk.folder / self._name).open("wb", buffering=1 << 20)
-            self._file.write(unit)
-        self._size_bytes += len(unit)
-        self._run_size += len(unit)
-        self._count += 1
-        self._content += digest
-        if self._run_size >= self._run_bytes:
-            self._end_run()
+        self._append(unit, 1, digest)
+
+    def write_all(self, units: Sequence[bytes], digests: Digests) -> None:
+        """Adds units as `write` does one by one.
+
+        Args:
+            units: Some.
+            digests: What each adds to the content.
+
+        Raises:
+            DataError: The disk took no more.
+        """
+        ends = np.cumsum([0, *map(len, units)])
+        first = 0
+        while first < len(units):
+            begun = int(ends[first])
+            if self._size_bytes and begun + self._left < ends[first + 1]:
+                self._end(full=True)
+            # All that go into the shard, and no more than complete the run; one goes in any case.
+            last = int(np.searchsorted(ends, begun + self._left, side="right")) - 1
+            run_left = self._run_bytes - self._run_size
+            last = min(last, int(np.searchsorted(ends, begun + run_left)))
+            last = max(last, first + 1)
+            self._append(b"".join(units[first:last]), last - first, digests.total(first, last))
+            first = last
 
     def finish(self) -> tuple[Segment, ...]:
         """All segments, complete on disk."""
@@ -115,6 +131,23 @@ class SegmentWriter:
     @property
     def _name(self) -> str:
         return f"{self._stem}-{len(self._done):05d}"
+
+    @property
+    def _left(self) -> int:
+        """What the present shard takes yet."""
+        return self._shard_bytes - self._size_bytes
+
+    def _append(self, data: bytes, count: int, content: int) -> None:
+        with self._disk.writing():
+            if self._file is None:
+                self._file = (self._disk.folder / self._name).open("wb", buffering=1 << 20)
+            self._file.write(data)
+        self._size_bytes += len(data)
+        self._run_size += len(data)
+        self._count += count
+        self._content += content
+        if self._run_size >= self._run_bytes:
+            self._end_run()
 
     def _end_run(self) -> None:
         if self._count:
@@ -162,6 +195,15 @@ class ShuffledSegmentWriter:
         self._held_bytes += len(unit) + _OBJECT_BYTES
         if self._held_bytes >= self._most_bytes:
             self._write_out()
+
+    def write_all(self, units: Sequence[bytes], places: Sequence[int]) -> None:
+        """Adds units with their random numbers.
+
+        Raises:
+            DataError: The disk took no more.
+        """
+        for unit, place in zip(units, places, strict=True):
+            self.write(unit, place)
 
     def finish(self) -> tuple[Segment, ...]:
         """All segments, complete on disk."""

@@ -7,16 +7,18 @@ the bit whatever the parts were and whoever read them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mlflow_tfconv.data.columns import Columns
 from mlflow_tfconv.data.inference import Arrays
 from mlflow_tfconv.data.splits import SPLITS
 from mlflow_tfconv.data.values import is_text
 from mlflow_tfconv.errors import DataError
+from mlflow_tfconv.steps.ingest.digests import Digests
 from mlflow_tfconv.steps.ingest.feature_statistics import FeatureStatistics
 from mlflow_tfconv.steps.ingest.samples import Sample, Samples
 from mlflow_tfconv.steps.ingest.statistics_file import read_with_samples, write_with_samples
@@ -81,6 +83,24 @@ class Statistics:
         for label in tuple(self.classes):
             self._add_label(label, split, arrays[label])
         self._samples.add(arrays, digest)
+
+    def add_all(self, splits: Sequence[str], columns: Columns, digests: Digests) -> None:
+        """Takes many examples, as `add` takes each.
+
+        Args:
+            splits: Where each went.
+            columns: Their features; they are not kept.
+            digests: Of their records.
+
+        Raises:
+            DataError: As `add`.
+        """
+        self.counts.update(splits)
+        for name, column in columns.items():
+            self.features.setdefault(name, FeatureStatistics()).add_column(column)
+        for label in tuple(self.classes):
+            self._add_labels(label, splits, columns[label])
+        self._samples.add_all(columns, digests)
 
     def merge(self, other: Statistics) -> None:
         """Takes those of another part of the data, which stay as they are.
@@ -163,6 +183,19 @@ class Statistics:
                 values.update(array.flat)
         if single is not None and array.dtype.kind in "Oibu":
             classes[single, split] += 1
+        self._check_classes(label)
+
+    def _add_labels(self, label: str, splits: Sequence[str], column: np.ndarray[Any, Any]) -> None:
+        if column.ndim > 1:
+            for split, array in zip(splits, column, strict=True):
+                if label in self.classes:
+                    self._add_label(label, split, array)
+            return
+        values = column.tolist()
+        if is_text(column):
+            self._text_labels.setdefault(label, set()).update(values)
+        if column.dtype.kind in "Oibu":
+            self.classes[label].update(zip(values, splits, strict=True))
         self._check_classes(label)
 
     def _check_classes(self, label: str) -> None:

@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mlflow_tfconv.data.columns import row_at
+from mlflow_tfconv.data.manifest import record_digest
 from mlflow_tfconv.data.values import array_of
 from mlflow_tfconv.errors import DataError
+from mlflow_tfconv.steps.ingest.digests import Digests
 from mlflow_tfconv.steps.ingest.sizes import Sizes
 from mlflow_tfconv.steps.ingest.statistics import Statistics
 
@@ -186,3 +189,41 @@ def test_quantiles_of_large_sizes_are_nearly_right_in_little_memory() -> None:
     assert sizes.quantile(0.5) == pytest.approx(500_000, rel=0.003)
     assert (sizes.low, sizes.high) == (0, 999_999)
     assert len(sizes.to_json()["counts"]) < 7000
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_statistics_are_the_same_at_once_and_one_by_one(seed: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(seed)
+    odd = rng.choice([0.0, -0.0, np.nan, np.inf, -np.inf, 1e-45, -2.5], 300)
+    texts = np.array([rng.bytes(int(size)) for size in rng.integers(0, 9, 300)], dtype=object)
+    columns = {
+        "odd": odd.astype("float32"),
+        "row": rng.choice(odd, (300, 2, 2)) if seed else np.zeros((300, 0)),
+        "truth": rng.integers(0, 1 + seed % 2, 300).astype(bool),
+        "complex": np.zeros(300, "complex64"),
+        "label": rng.integers(-3, 3, 300),
+        "kind": texts,
+        "pair": rng.integers(0, 2, (300, 1)),
+    }
+    splits = rng.choice(["train", "test"], 300).tolist()
+    records = [repr([column[row] for column in columns.values()]).encode() for row in range(300)]
+    singly, at_once = (Statistics(("label", "kind", "pair", "truth")) for _ in range(2))
+    for row in range(300):
+        digest = record_digest(records[row])
+        singly.add(splits[row], row_at(columns, row), digest)
+    for first, last in ((0, 10), (10, 11), (11, 300)):
+        part = {name: column[first:last] for name, column in columns.items()}
+        at_once.add_all(splits[first:last], part, Digests.of(records[first:last]))
+    assert repr(plain(at_once)) == repr(plain(singly))
+    singly.save(tmp_path / "a.npz")
+    at_once.save(tmp_path / "b.npz")
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+
+
+@pytest.mark.parametrize("many", [20_000, 100_000])
+def test_labels_of_too_many_values_are_no_classes_at_once_either(many: int) -> None:
+    statistics = Statistics(("label",))
+    columns = {"label": np.arange(many)}
+    digests = Digests.of([b"%d" % number for number in range(many)])
+    statistics.add_all(["train"] * many, columns, digests)
+    assert len(statistics.classes.get("label", ())) == (many if many == 20_000 else 0)

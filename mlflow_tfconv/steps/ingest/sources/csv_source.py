@@ -19,9 +19,9 @@ from mlflow_tfconv.steps.ingest.sources.csv_rows import CsvRows
 from mlflow_tfconv.steps.ingest.sources.csv_sample import Sample, header_of, take_sample
 from mlflow_tfconv.steps.ingest.sources.csv_spans import spans_of
 from mlflow_tfconv.steps.ingest.sources.line_spans import Span
-from mlflow_tfconv.steps.ingest.sources.source import Found, Piece
+from mlflow_tfconv.steps.ingest.sources.source import Found, FoundBatch, Piece
 from mlflow_tfconv.steps.ingest.sources.table_columns import Kind, TablePlan
-from mlflow_tfconv.steps.ingest.sources.table_examples import examples_of
+from mlflow_tfconv.steps.ingest.sources.table_examples import batch_of
 from mlflow_tfconv.steps.ingest.sources.table_plan import Asked, matching, said_of, table_plan
 
 _KIND = "csv"
@@ -101,6 +101,15 @@ class CsvSource:
         Raises:
             DataError: It has other columns, or can't be read any further.
         """
+        for batch in self.batches(piece):
+            yield from batch
+
+    def batches(self, piece: Piece) -> Iterator[FoundBatch]:
+        """The same, many at once.
+
+        Raises:
+            DataError: It has other columns, or can't be read any further.
+        """
         file = self.files[piece.arguments["file"]]
         start, end, lines, rows = piece.arguments["span"]
         header = header_of(file, self.options)
@@ -109,8 +118,8 @@ class CsvSource:
         self._check(header, file)
         kinds = {name: column.kind for name, column in self.plan.columns.items()}
         span = Span(start=start, end=end, lines=lines, rows=rows)
-        for batch, where in CsvRows(file, header, kinds, self.options, span=span):
-            yield from examples_of(batch, self.plan, where, _KIND)
+        for rows, where in CsvRows(file, header, kinds, self.options, span=span):
+            yield batch_of(rows, self.plan, where, _KIND)
 
     def _check(self, header: Header, file: SourceFile) -> None:
         """Columns may stand in another order in another file."""

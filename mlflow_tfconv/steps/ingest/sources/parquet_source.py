@@ -21,9 +21,9 @@ from mlflow_tfconv.steps.ingest.sources.parquet_columns import (
     leaves_of,
 )
 from mlflow_tfconv.steps.ingest.sources.parquet_file import OpenParquet, opened_parquet
-from mlflow_tfconv.steps.ingest.sources.source import Found, Piece
+from mlflow_tfconv.steps.ingest.sources.source import Found, FoundBatch, Piece
 from mlflow_tfconv.steps.ingest.sources.table_columns import Kind, TablePlan
-from mlflow_tfconv.steps.ingest.sources.table_examples import examples_of
+from mlflow_tfconv.steps.ingest.sources.table_examples import batch_of
 from mlflow_tfconv.steps.ingest.sources.table_plan import Asked, matching, table_plan
 
 SUFFIXES = (".parquet", ".parq", ".pq")
@@ -106,14 +106,26 @@ class ParquetSource:
         Raises:
             DataError: A row group is damaged, or the network fails.
         """
+        for found in self.batches(piece):
+            yield from found if isinstance(found, FoundBatch) else (found,)
+
+    def batches(self, piece: Piece) -> Iterator[Found | FoundBatch]:
+        """The same, many at once; those with images to be decoded one by one.
+
+        Raises:
+            DataError: A row group is damaged, or the network fails.
+        """
         file = self.files[piece.arguments["file"]]
         first, last = piece.arguments["groups"]
         images = [name for name, column in self.plan.columns.items() if column.kind == "image"]
         with opened_parquet(file) as opened:
             for group in range(first, last):
                 for rows, where in opened.rows(group, self.plan):
-                    for found in examples_of(rows, self.plan, where, _KIND):
-                        yield self._decoded(found, images) if images else found
+                    batch = batch_of(rows, self.plan, where, _KIND)
+                    if images:
+                        yield from (self._decoded(found, images) for found in batch)
+                    else:
+                        yield batch
 
     def _decoded(self, found: Found, images: list[str]) -> Found:
         """The example with its images decoded."""

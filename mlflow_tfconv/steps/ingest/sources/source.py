@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
 
 from mlflow_tfconv.data.schema import FeatureSpec
 from mlflow_tfconv.errors import DataError
@@ -55,6 +58,83 @@ class Found:
     record: bytes | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundBatch:
+    """What stands at many places of a piece, one after the other; taken at once where that can be.
+
+    Attributes:
+        count: How many places.
+        columns: Feature to its values, an array (count, ...) or a sequence of values; anything at
+            places without an example, and nothing at all where none has one.
+        where: Gives a place, counted from 0 in here, for a person.
+        errors: Place to why there is no example.
+        split: As of `Found`.
+    """
+
+    count: int
+    columns: Mapping[str, np.ndarray[Any, Any] | Sequence[Any]]
+    where: Callable[[int], str]
+    errors: Mapping[int, DataError] = field(default_factory=dict)
+    split: str | None = None
+
+    def __iter__(self) -> Iterator[Found]:
+        """One by one."""
+        names = tuple(self.columns)
+        rows = zip(*self.columns.values(), strict=True) if names else itertools.repeat(())
+        for index, values in zip(range(self.count), rows, strict=False):
+            error = self.errors.get(index)
+            example = dict(zip(names, values, strict=True)) if error is None else error
+            yield Found(self.where(index), example, self.split)
+
+    def part(self, first: int, last: int) -> FoundBatch:
+        """Those from first to last (exclusive)."""
+        where = self.where
+        return FoundBatch(
+            count=last - first,
+            columns={name: values[first:last] for name, values in self.columns.items()},
+            where=lambda index: where(first + index),
+            errors={
+                index - first: error
+                for index, error in self.errors.items()
+                if first <= index < last
+            },
+            split=self.split,
+        )
+
+    def without(self, places: Collection[int]) -> FoundBatch:
+        """Those but some, as if these were not there."""
+        kept = [index for index in range(self.count) if index not in places]
+        new = {index: place for place, index in enumerate(kept)}
+        where = self.where
+        return FoundBatch(
+            count=len(kept),
+            columns={name: _those(values, kept) for name, values in self.columns.items()},
+            where=lambda index: where(kept[index]),
+            errors={new[index]: error for index, error in self.errors.items() if index in new},
+            split=self.split,
+        )
+
+    @property
+    def good(self) -> Sequence[int]:
+        """The places with an example."""
+        if not self.errors:
+            return range(self.count)
+        return [index for index in range(self.count) if index not in self.errors]
+
+    @property
+    def good_columns(self) -> Mapping[str, np.ndarray[Any, Any] | Sequence[Any]]:
+        """Feature to the values at these places."""
+        if not self.errors:
+            return self.columns
+        return {name: _those(values, self.good) for name, values in self.columns.items()}
+
+
+def _those(values: np.ndarray[Any, Any] | Sequence[Any], places: Sequence[int]) -> Any:
+    if isinstance(values, np.ndarray):
+        return values[np.asarray(places, np.int64)]
+    return [values[place] for place in places]
+
+
 class Source(Protocol):
     """A source, opened; small, and picklable: it is sent to the processes that read its pieces.
 
@@ -85,6 +165,18 @@ class Source(Protocol):
 
     def examples(self, piece: Piece) -> Iterator[Found]:
         """Those of one piece, always in the same order, holding few of them in memory.
+
+        Raises:
+            DataError: The piece can't be read any further.
+        """
+
+
+@runtime_checkable
+class BatchSource(Protocol):
+    """A source that finds many examples at once: what `Source.examples` gives one by one."""
+
+    def batches(self, piece: Piece) -> Iterator[Found | FoundBatch]:
+        """Those of one piece, always in the same order, few of them in memory.
 
         Raises:
             DataError: The piece can't be read any further.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from mlflow_tfconv.errors import DataError
 from mlflow_tfconv.steps.ingest.sources.array_values import arrays_of
-from mlflow_tfconv.steps.ingest.sources.source import Found
+from mlflow_tfconv.steps.ingest.sources.source import FoundBatch
 from mlflow_tfconv.steps.ingest.sources.table_columns import DROP, Column, TablePlan, Vector
 
 _TICKS = {"s": 1_000_000, "ms": 1_000, "us": 1}
@@ -36,9 +36,9 @@ class Rows:
     blank: set[int] = field(default_factory=set)
 
 
-def examples_of(
+def batch_of(
     rows: Rows, plan: TablePlan, where: Callable[[int], str], options_key: str
-) -> Iterator[Found]:
+) -> FoundBatch:
     """The examples of the rows, in their order, with an error in the place of an unfit one.
 
     Args:
@@ -48,8 +48,7 @@ def examples_of(
         options_key: Where in recipe.yaml the options stand: "csv".
     """
     if not rows.arrays:  # none of them could be parsed
-        yield from (Found(where=where(row), example=error) for row, error in rows.wrong.items())
-        return
+        return FoundBatch(count=rows.count, columns={}, where=where, errors=rows.wrong)
     left_out = set(rows.blank)
     columns = {
         name: _filled(rows, column, left_out, where, options_key)
@@ -63,13 +62,8 @@ def examples_of(
             features[name] = _arrays(columns[name], name, plan, rows, where)
     for vector in plan.vectors:
         features[vector.name] = _stacked(vector, columns, rows, where)
-    names = tuple(features)
-    for row, values in enumerate(zip(*features.values(), strict=True)):
-        if row in left_out:
-            continue
-        error = rows.wrong.get(row)
-        example = dict(zip(names, values, strict=True)) if error is None else error
-        yield Found(where=where(row), example=example)
+    batch = FoundBatch(count=rows.count, columns=features, where=where, errors=rows.wrong)
+    return batch.without(left_out) if left_out else batch
 
 
 def _filled(
