@@ -9,12 +9,12 @@ from mlflow_tfconv.tracking.registry import RegisteredVersion
 _QUALITIES = 2
 _COLUMNS = ("latency/p50_ms", "throughput/samples_per_s", "footprint/size_mb")
 _ROWS = 30
-_OPENING = "[Compare the variants]("
+_VARIANTS, _TRIALS = "[Compare the variants](", "[Compare the trials]("
 
 
 def is_ours(text: str) -> bool:
     """Whether a description was written here, and not by a person."""
-    return text.startswith(_OPENING)
+    return text.startswith((_VARIANTS, _TRIALS))
 
 
 def description(
@@ -27,14 +27,14 @@ def description(
     """The description of a parent run.
 
     Args:
-        link: Opens the comparison.
+        link: Opens the comparison of variants; left out where there are trials alone.
         variants: Run name to metrics; the table is left out when nothing was measured.
         registered: The model version that came out of the run, or None.
         trials: Opens the comparison of a search's trials; None without a search.
     """
-    parts = [f"{_OPENING}{link})"]
+    parts = [] if trials is not None and not variants else [f"{_VARIANTS}{link})"]
     if trials is not None:
-        parts.append(f"[Compare the trials]({trials})")
+        parts.append(f"{_TRIALS}{trials})")
     if registered is not None:
         parts.append(
             f"Registered **{registered.run_name}** as {registered.name} version "

@@ -67,7 +67,9 @@ def searched(
     result = result_of(
         best, list(search.trials.values()), search.store, workdir=workdir, table=table
     )
-    search.teller.chosen(best, search.store.events_in(best.fingerprint, workdir))
+    events = search.store.events_in(best.fingerprint, workdir)
+    kept = sum(trial.kept for trial in search.trials.values())
+    search.teller.chosen(best, events, kept)
     search.store.clear()
     return result
 

@@ -106,14 +106,21 @@ class Teller:
         detail = f"{self.metric}: {'; '.join(told)}" if told else ""
         self.emit(Progress(label="trials", done=len(ended), total=self.total, detail=detail))
 
-    def chosen(self, best: Trial, events: Iterable[Event]) -> None:
-        """The best goes on: the parent run gets what it has said."""
+    def chosen(self, best: Trial, events: Iterable[Event], kept: int) -> None:
+        """The best goes on: the parent run gets what it has said.
+
+        Args:
+            best: The trial.
+            events: What it has said.
+            kept: How many trials were there before.
+        """
         self.emit(Param(name="trials.best", value=best.run))
         for event in events:
             if isinstance(event, Metric | Param | ArtifactFile | Tag):
                 self.emit(event)
         text = f"The best of the trials is {best}: {self.metric} {plain(best.score)}."
-        self.emit(Message(text=text))
+        before = f" {kept} of {self.total} were there before." if kept else ""
+        self.emit(Message(text=text + before))
 
 
 def as_param(value: Any) -> Any:
