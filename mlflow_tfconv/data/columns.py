@@ -103,8 +103,8 @@ def _column_of(values: Array | Sequence[Any], *, precise: bool) -> Array | None:
 
 def _column_of_list(values: Sequence[Any], *, precise: bool) -> Array | None:
     kinds = set(map(type, values))
-    if kinds == {bytes}:
-        return _texts(values)
+    if kinds <= {bytes, str} and kinds:
+        return _texts([text if isinstance(text, bytes) else text.encode() for text in values])
     if kinds != {np.ndarray} or len({(value.shape, value.dtype) for value in values}) > 1:
         return None
     return _column_of(np.stack(values), precise=precise) if values[0].ndim else None

@@ -30,6 +30,7 @@ Say = Callable[[dict[str, Any]], None]
 
 _TELL_EVERY_S = 0.25
 _FEW = 16  # so few examples are checked one by one
+_MOST_AT_ONCE = 2**13  # their records take some hundred bytes each, besides what they hold
 
 
 def read_bundle(
@@ -176,7 +177,9 @@ class _Reader:
 
     def _agreeing(self, batch: FoundBatch) -> Columns | None:
         """The examples that are there, when all agree with what is known; None when one may not."""
-        if not self._first or (batch.errors and self._config.on_error == "fail"):
+        if not self._first or not _FEW < batch.count <= _MOST_AT_ONCE:
+            return None
+        if batch.errors and self._config.on_error == "fail":
             return None
         columns = columns_like(batch.good_columns, self._inference.features, self._given)
         if columns is None or not self._classes.know(columns):

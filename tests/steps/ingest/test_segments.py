@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ def test_segments_are_the_same_at_once_and_one_by_one(
     for unit in UNITS:
         singly.write(unit, record_digest(unit))
     at_once = SegmentWriter(Disk(tmp_path / "b"), "s", shard_bytes)
-    for first, last in zip(cuts, cuts[1:], strict=False):
+    for first, last in itertools.pairwise(cuts):
         at_once.write_all(UNITS[first:last], Digests.of(UNITS[first:last]))
     segments = singly.finish()
     assert at_once.finish() == segments

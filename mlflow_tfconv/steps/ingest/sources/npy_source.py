@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from mlflow_tfconv.steps.ingest.sources.npy_arrays import (
 )
 from mlflow_tfconv.steps.ingest.sources.npy_rows import Block, row_blocks
 from mlflow_tfconv.steps.ingest.sources.npy_tables import Table, tables_of
-from mlflow_tfconv.steps.ingest.sources.source import Found, Piece
+from mlflow_tfconv.steps.ingest.sources.source import Found, FoundBatch, Piece
 
 _MOST_NAMED = 30
 _PIECE_BYTES = 64_000_000
@@ -100,20 +101,27 @@ class NpySource:
 
     def examples(self, piece: Piece) -> Iterator[Found]:
         """Each row of a range."""
+        for batch in self.batches(piece):
+            yield from batch
+
+    def batches(self, piece: Piece) -> Iterator[FoundBatch]:
+        """The same, many at once."""
         table = self.tables[piece.arguments["table"]]
         start, stop = piece.arguments["start"], piece.arguments["stop"]
-        rows, number = _rows_at_once(table), start
+        rows = _rows_at_once(table)
         with ExitStack() as stack:
             streams = [
                 stack.enter_context(closing(row_blocks(array, start, stop, rows)))
                 for array in table.columns.values()
             ]
             for blocks in zip(*streams, strict=True):
-                named = dict(self._features(table, blocks))
-                for values in zip(*named.values(), strict=True):
-                    example = dict(zip(named, values, strict=True))
-                    yield Found(f"{table.shown}, row {number} (from 0)", example, table.split)
-                    number += 1
+                yield FoundBatch(
+                    count=len(blocks[0]),
+                    columns=dict(self._features(table, blocks)),
+                    where=partial(_place, table.shown, start),
+                    split=table.split,
+                )
+                start += len(blocks[0])
 
     def _features(self, table: Table, blocks: tuple[Block, ...]) -> Iterator[tuple[str, Block]]:
         for name, block in zip(table.columns, blocks, strict=True):
@@ -123,6 +131,10 @@ class NpySource:
                     yield feature, _as_given(values, self.given[feature])
                 elif not self.given:
                     yield feature, values
+
+
+def _place(shown: str, start: int, index: int) -> str:
+    return f"{shown}, row {start + index} (from 0)"
 
 
 def _ranges(table: Table) -> Iterator[tuple[int, int]]:

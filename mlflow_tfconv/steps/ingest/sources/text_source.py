@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
+
 from mlflow_tfconv.data.schema import FeatureSpec
 from mlflow_tfconv.engine.events import Emit, Message
 from mlflow_tfconv.errors import ConfigError, DataError
@@ -15,7 +17,7 @@ from mlflow_tfconv.steps.ingest.source_file import SourceFile
 from mlflow_tfconv.steps.ingest.sources.file_groups import file_groups, in_mixed_order, piece_of
 from mlflow_tfconv.steps.ingest.sources.folder_layout import PlacedFile, all_files, layout_of
 from mlflow_tfconv.steps.ingest.sources.line_spans import SPAN_BYTES, Span, line_spans
-from mlflow_tfconv.steps.ingest.sources.source import Found, Piece
+from mlflow_tfconv.steps.ingest.sources.source import Found, FoundBatch, Piece
 from mlflow_tfconv.steps.ingest.sources.text_lines import lines_of, whole_text
 from mlflow_tfconv.steps.ingest.sources.text_options import TextOptions
 from mlflow_tfconv.steps.ingest.sources.text_stream import TextStream
@@ -25,6 +27,9 @@ _SUFFIXES = tuple(
     for text in (".txt", ".text")
     for packed in ("", ".gz", ".bz2", ".xz", ".zst", ".lz4")
 )
+
+_MOST_LINES = 2**12
+_MOST_BYTES = 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,15 +108,40 @@ class TextSource:
         Raises:
             DataError: A file of lines can't be read any further.
         """
+        for batch in self.batches(piece):
+            yield from batch
+
+    def batches(self, piece: Piece) -> Iterator[FoundBatch]:
+        """The same, many lines at once.
+
+        Raises:
+            DataError: A file of lines can't be read any further.
+        """
         for shown, url, index, split in piece.arguments["files"]:
             file = SourceFile(
                 name=shown, shown=shown, url_or_path=url, storage_options=self.storage_options
             )
-            for where, text in self._texts(file, piece.arguments.get("span")):
-                if isinstance(text, DataError):
-                    yield Found(where, text, split)
-                elif text.strip() or not self.options.skip_empty:
-                    yield Found(where, self._example(text, index, shown), split)
+            for found in _some(self._kept(file, piece.arguments.get("span"))):
+                texts = [b"" if isinstance(text, DataError) else text for _, text in found]
+                yield FoundBatch(
+                    count=len(found),
+                    columns=self._columns(texts, index, shown),
+                    where=[where for where, _ in found].__getitem__,
+                    errors={
+                        place: text
+                        for place, (_, text) in enumerate(found)
+                        if isinstance(text, DataError)
+                    },
+                    split=split,
+                )
+
+    def _kept(
+        self, file: SourceFile, span: Sequence[Any] | None
+    ) -> Iterator[tuple[str, bytes | DataError]]:
+        empty_too = not self.options.skip_empty
+        for where, text in self._texts(file, span):
+            if isinstance(text, DataError) or empty_too or text.strip():
+                yield where, text
 
     def _texts(
         self, file: SourceFile, span: Sequence[Any] | None
@@ -127,17 +157,38 @@ class TextSource:
         for number, line in lines_of(file, self.options, part):
             yield f"{file.shown}, line {number}", line
 
-    def _example(self, text: bytes, index: int | None, shown: str) -> dict[str, Any]:
-        example: dict[str, Any] = {self.options.feature: text}
+    def _columns(
+        self, texts: Sequence[bytes], index: int | None, shown: str
+    ) -> dict[str, np.ndarray[Any, Any] | Sequence[Any]]:
+        columns: dict[str, np.ndarray[Any, Any] | Sequence[Any]] = {self.options.feature: texts}
         if self.label:
-            example[self.label] = index
+            columns[self.label] = np.full(len(texts), index)
         if self.key:
-            example[self.key] = shown
-        return example
+            columns[self.key] = [shown] * len(texts)
+        return columns
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the pieces, which may be many."""
         return {**self.__dict__, "found": ()}
+
+
+def _some(
+    found: Iterator[tuple[str, bytes | DataError]],
+) -> Iterator[list[tuple[str, bytes | DataError]]]:
+    """In lists that take little memory; what comes before an error of reading is in one, too."""
+    some: list[tuple[str, bytes | DataError]] = []
+    size_bytes = 0
+    try:
+        for where, text in found:
+            some.append((where, text))
+            size_bytes += 0 if isinstance(text, DataError) else len(text)
+            if len(some) == _MOST_LINES or size_bytes > _MOST_BYTES:
+                yield some
+                some, size_bytes = [], 0
+    except DataError:
+        yield some
+        raise
+    yield some
 
 
 def _pieces(
