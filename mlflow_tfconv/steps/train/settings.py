@@ -132,7 +132,12 @@ def _set_jit_compile(model: Any, job: TrainingJob, *, on: bool) -> None:
         warnings.simplefilter("ignore")  # that it can't is said below, where a user sees it
         model.jit_compile = on
     if on and not model.jit_compile:
-        text = "XLA can't compile this model: jit_compile is not in force."
+        why = (
+            "Keras does not use XLA where operations have to be deterministic"
+            if is_op_determinism_enabled()
+            else "Keras says that XLA can't compile this model"
+        )
+        text = f"{why}: jit_compile is not in force."
         job.emit(Message(text=text, level="warning"))
 
 
