@@ -14,8 +14,11 @@ from mlflow_tfconv.engine.cards import Card, Picture, Table, Text
 
 def card_text(card: Card, title: str) -> RenderableType:
     """What a rich console prints of a card."""
-    parts = [RichText(card.title, style="bold"), *(_part(part) for part in card.parts)]
-    return Panel(Group(*parts), title=escape(title), title_align="left", border_style="dim")
+    title_line = RichText(card.title, style="bold")
+    parts = (line for part in card.parts for line in (RichText(), _part(part)))
+    return Panel(
+        Group(title_line, *parts), title=escape(title), title_align="left", border_style="dim"
+    )
 
 
 def _part(part: Text | Table | Picture) -> RenderableType:

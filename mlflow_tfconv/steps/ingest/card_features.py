@@ -81,7 +81,7 @@ def _other_rows(
         if size is None:
             place = f", dimension {number}" if len(spec.shape) > 1 else ""
             yield f"{name}{place}", *_quantiles(sizes)
-    if known.lengths.count:
+    if known.lengths.count and spec.class_names is None:
         yield f"{name}, bytes of text", *_quantiles(known.lengths)
 
 

@@ -45,6 +45,8 @@ def _cell(spec: FeatureSpec, array: np.ndarray[Any, Any]) -> str:
         return _short(", ".join(value.decode(errors="replace") for value in array.flat))
     few = array.reshape(-1)[:_MOST_NUMBERS]
     numbers = ", ".join(f"{value:.4g}" for value in few.tolist())
+    if array.ndim == 1 and array.size == len(few):
+        return f"[{numbers}]"
     size = " x ".join("varies" if size is None else str(size) for size in spec.shape)
     return f"[{numbers}{', …' if array.size > len(few) else ''}] ({size})"
 
