@@ -220,8 +220,8 @@ def _read(file: Path) -> FoundBatchSize:
 def _not_even_one(error: OutOfMemoryError) -> OutOfMemoryError:
     return OutOfMemoryError(
         "Not even a batch of one example fits into memory.",
-        received=error,
-        expected="a training step on one example that fits",
+        received=_first_line(error),
+        expected=error.expected or "a training step on one example that fits",
         fix="Use a smaller model or smaller examples, or give more memory (memory_limit_mb).",
     )
 

@@ -21,7 +21,6 @@ from mlflow_tfconv.device import apply_to_tensorflow, tensorflow_in_force
 from mlflow_tfconv.engine.events import ArtifactFile, Message, Param, ignore
 from mlflow_tfconv.engine.step import StepContext
 from mlflow_tfconv.steps.train.adjusted import adjusted
-from mlflow_tfconv.steps.train.backup import Backup
 from mlflow_tfconv.steps.train.callbacks.chosen import callbacks_of_keras
 from mlflow_tfconv.steps.train.config import TrainConfig
 from mlflow_tfconv.steps.train.data_parallel import replicated
@@ -63,7 +62,8 @@ def fit(
 
     Args:
         source: The examples.
-        workdir: Empty, or what a killed call has left.
+        workdir: Empty, or what a killed call has left. The states to go on from stay there, see
+            `forget_states`.
         context: The surroundings.
         config: How to train; `batch_size` is a number here, and `trials` is not looked at.
         more: Callbacks of the caller's own.
@@ -109,7 +109,6 @@ def _fitted(job: TrainingJob, more: Sequence[keras.callbacks.Callback]) -> Train
     except NotFiniteError as error:
         raise explained(error, model, job, partial(_again, job)) from None
     job.emit(ArtifactFile(path=job.logs, folder=job.logs.name))
-    Backup(job.resume, job.logs).clear()
     return training
 
 

@@ -17,6 +17,9 @@ from mlflow_tfconv.steps.train.config import TrainConfig
 from mlflow_tfconv.steps.train.functions import TrainFunctions
 from mlflow_tfconv.steps.train.monitor import Monitor
 
+#: Within a training's folder: what it goes on from when it was killed.
+RESUME_FOLDER = "resume"
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingJob:
@@ -98,7 +101,7 @@ class TrainingJob:
     @property
     def resume(self) -> Path:
         """The folder of what a killed training goes on from."""
-        return self.workdir / "resume"
+        return self.workdir / RESUME_FOLDER
 
 
 def training_job(

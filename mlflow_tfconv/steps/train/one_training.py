@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 from mlflow_tfconv.artifacts import Dataset
@@ -13,7 +14,13 @@ from mlflow_tfconv.steps.train.card import train_card
 from mlflow_tfconv.steps.train.config import TrainConfig
 from mlflow_tfconv.steps.train.fit import fit
 from mlflow_tfconv.steps.train.functions import TrainFunctions
+from mlflow_tfconv.steps.train.job import RESUME_FOLDER
 from mlflow_tfconv.steps.train.training import Training
+
+
+def forget_states(workdir: Path) -> None:
+    """Deletes what a killed training goes on from; to be called when the result is safe."""
+    shutil.rmtree(workdir / RESUME_FOLDER, ignore_errors=True)
 
 
 def one_training(

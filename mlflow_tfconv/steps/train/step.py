@@ -79,9 +79,10 @@ class TrainStep(Step[TrainConfig]):
             from mlflow_tfconv.steps.train.trials.search import searched
 
             return searched(source, workdir, context, self.config)
-        from mlflow_tfconv.steps.train.one_training import one_training
+        from mlflow_tfconv.steps.train.one_training import forget_states, one_training
 
         training, card = one_training(source, workdir, context, self.config, self.functions)
+        forget_states(workdir)
         return StepResult(
             output=Checkpoint(path=training.path, history=training.history), card=card
         )

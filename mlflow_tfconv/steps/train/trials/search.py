@@ -174,6 +174,7 @@ class _Search:
     def _begin(self, number: int) -> None:
         trial = self.store.begun(number) or self._proposed(number)
         self.trials[number] = trial
+        self.store.take_finished(trial)
         known = self.store.result(trial.fingerprint)
         if known is not None:
             self._take_known(trial, known)

@@ -18,12 +18,14 @@ from mlflow_tfconv.engine.events import (
     RunEnded,
     Tag,
     VariantRun,
+    now_ms,
 )
 from mlflow_tfconv.steps.train.trials.failed import Reasons
 from mlflow_tfconv.steps.train.trials.trial import Trial, plain
 from mlflow_tfconv.steps.train.trials_config import TrialsConfig
 
 _STATUS = {"done": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
+_USED = ("host_peak_mb", "gpu_peak_mb")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Teller:
     def says(self, trial: Trial, event: Event) -> None:
         """What a trial says becomes what is said of it."""
         if isinstance(event, Metric):
+            trial.said_ms = max(trial.said_ms, event.time_ms)
             self.emit(dataclasses.replace(event, run=trial.run))
         elif isinstance(event, Progress):
             name = f"trial {trial.number}"
@@ -68,12 +71,12 @@ class Teller:
 
     def ended(self, trial: Trial) -> None:
         """How a trial ended, and what it has used."""
-        if trial.score is not None:
-            self.emit(Metric(name=f"best/{self.metric}", value=trial.score, run=trial.run))
-        for name in ("host_peak_mb", "gpu_peak_mb"):
-            value = getattr(trial, name)
+        used = {f"footprint/{name}": getattr(trial, name) for name in _USED}
+        # The same time when it is said again: MLflow keeps a metric of the same time once.
+        time_ms = trial.said_ms or now_ms()
+        for name, value in {f"best/{self.metric}": trial.score, **used}.items():
             if value is not None:
-                self.emit(Metric(name=f"footprint/{name}", value=value, run=trial.run))
+                self.emit(Metric(name=name, value=value, run=trial.run, time_ms=time_ms))
         self.emit(Tag(name="tfconv.trial_state", value=trial.state, run=trial.run))
         if trial.reason:
             self.emit(Tag(name="tfconv.trial_reason", value=trial.reason, run=trial.run))

@@ -26,6 +26,7 @@ class Trial:
         gpu_peak_mb: Most that TensorFlow had allocated on a GPU, or None.
         seconds: How long it took, in all its processes.
         kept: Whether its result was there before.
+        said_ms: When it said its last metric, in milliseconds since the epoch; 0 before.
     """
 
     number: int
@@ -39,6 +40,7 @@ class Trial:
     gpu_peak_mb: float | None = None
     seconds: float = 0.0
     kept: bool = False
+    said_ms: int = 0
 
     @property
     def run(self) -> str:

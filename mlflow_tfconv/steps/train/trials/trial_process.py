@@ -20,7 +20,7 @@ from mlflow_tfconv.engine.step import StepContext
 from mlflow_tfconv.engine.user_files import Opened, loaded_modules, watch_opened_files
 from mlflow_tfconv.steps.train.batch_size_worker import host_peak_mb
 from mlflow_tfconv.steps.train.config import TrainConfig
-from mlflow_tfconv.steps.train.one_training import one_training
+from mlflow_tfconv.steps.train.one_training import forget_states, one_training
 
 #: The files of a trial's folder that tell of it; paths in them are relative to the folder.
 RESULT_FILE, EVENTS_FILE = "result.json", "events.jsonl"
@@ -78,6 +78,7 @@ def train_trial(task: TrialTask, voice: Voice) -> dict[str, Any]:
         **_seen(opened),
     }
     write_text(task.workdir / RESULT_FILE, json.dumps(result, indent=1))
+    forget_states(task.workdir)
     return {"host_peak_mb": peak}
 
 

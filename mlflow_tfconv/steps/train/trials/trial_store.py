@@ -61,6 +61,11 @@ class TrialStore:
         replace_folder(self.folder(trial), self.part(trial.fingerprint))
         self._note(trial)
 
+    def take_finished(self, trial: Trial) -> None:
+        """Does what a kill has left undone: the trial's process has ended, its search with it."""
+        if (self.folder(trial) / RESULT_FILE).is_file():
+            self.done(trial)
+
     def given_up(self, trial: Trial) -> None:
         """Notes that a trial was pruned or has failed, and frees its folder."""
         shutil.rmtree(self.folder(trial), ignore_errors=True)
