@@ -9,7 +9,7 @@ import argparse
 import hashlib
 import json
 import os
-import resource
+import pickle
 import statistics
 import subprocess
 import sys
@@ -20,9 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
 
 HERE = Path(__file__).resolve()
 PACKAGE = HERE.parents[2]
@@ -31,13 +28,20 @@ PACKAGE = HERE.parents[2]
 KINDS = {
     "csv_6": 200_000,
     "csv_6_block": 200_000,
-    "csv_200": 20_000,
-    "csv_200_block": 20_000,
+    "csv_200": 50_000,
+    "csv_200_block": 50_000,
     "parquet_6": 200_000,
     "parquet_6_shuffle": 200_000,
-    "npy_images": 20_000,
-    "text_lines": 100_000,
+    "npy_images": 50_000,
+    "text_lines": 200_000,
 }
+
+
+def table(columns: dict[str, Any]) -> Any:
+    """A table of pyarrow, which is no part of what a process that is measured needs."""
+    import pyarrow as pa
+
+    return pa.table(columns)
 
 
 def six_columns(count: int) -> Any:
@@ -51,19 +55,21 @@ def six_columns(count: int) -> Any:
         "color": rng.choice(["red", "green", "blue"], count),
         "label": rng.integers(0, 5, count),
     }
-    return pa.table(columns)
+    return table(columns)
 
 
 def wide(count: int) -> Any:
     """200 floats and a label."""
     rng = np.random.default_rng(0)
     columns: dict[str, Any] = {f"x{i}": rng.random(count, np.float32) for i in range(200)}
-    return pa.table({**columns, "label": rng.integers(0, 5, count)})
+    return table({**columns, "label": rng.integers(0, 5, count)})
 
 
-def make_csv(table: Any, folder: Path) -> dict[str, Any]:
+def make_csv(rows: Any, folder: Path) -> dict[str, Any]:
     """The table as CSV, and the recipe's words for it."""
-    pyarrow.csv.write_csv(table, folder / "data.csv")
+    from pyarrow.csv import write_csv
+
+    write_csv(rows, folder / "data.csv")
     return {"using": "csv", "location": "data.csv", "label": "label"}
 
 
@@ -84,7 +90,9 @@ def make_csv_200_block(folder: Path, count: int) -> dict[str, Any]:
 
 
 def make_parquet_6(folder: Path, count: int) -> dict[str, Any]:
-    pyarrow.parquet.write_table(six_columns(count), folder / "data.parquet")
+    from pyarrow.parquet import write_table
+
+    write_table(six_columns(count), folder / "data.parquet")
     return {"using": "parquet", "location": "data.parquet", "label": "label"}
 
 
@@ -120,20 +128,35 @@ def options(config: dict[str, Any]) -> dict[str, Any]:
     return {**config, "csv": CsvOptions(**config["csv"])} if "csv" in config else config
 
 
+def quiet(event: object) -> None:
+    """Takes events."""
+
+
+def peak_mb() -> float:
+    """The most memory this process had; getrusage counts what its parent had, too."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1e3
+
+
+def open_data(folder: Path) -> None:
+    """In a process of its own, as a recipe's step: looks at the data and tells the writer of it."""
+    from mlflow_tfconv.steps.ingest.config import IngestConfig
+    from mlflow_tfconv.steps.ingest.sources.table import open_source
+
+    config = IngestConfig(**options(json.loads((folder / "config.json").read_text())), writers=1)
+    source = open_source(config, folder, quiet)
+    (folder / "source.pickle").write_bytes(pickle.dumps((source, config)))
+
+
 def measure(folder: Path) -> None:
     """In a process of its own: one writer makes the shards; prints what it took."""
-    from mlflow_tfconv.engine.events import Event
-    from mlflow_tfconv.steps.ingest.config import IngestConfig
     from mlflow_tfconv.steps.ingest.shard_source import shard_source
     from mlflow_tfconv.steps.ingest.sources.table import open_source
 
-    def quiet(event: Event) -> None:
-        pass
-
-    config = IngestConfig(**options(json.loads((folder / "config.json").read_text())), writers=1)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as out:
+    source, config = pickle.loads((folder / "source.pickle").read_bytes())
+    if not source.pieces():  # some leave these behind when they are sent
         source = open_source(config, folder, quiet)
-        list(source.pieces())
+    with tempfile.TemporaryDirectory(dir=folder.parent) as out:
         began = time.process_time()
         ingested = shard_source(source, config, folder, Path(out), quiet)
         cpu_s = time.process_time() - began
@@ -142,7 +165,7 @@ def measure(folder: Path) -> None:
         told = {
             "examples": sum(manifest.counts.values()),
             "cpu_s": cpu_s,
-            "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
+            "peak_mb": peak_mb(),
             "shards": hashlib.sha256("".join(shards).encode()).hexdigest(),
         }
     print(json.dumps(told))
@@ -150,14 +173,14 @@ def measure(folder: Path) -> None:
 
 def measured(folder: Path, package: Path) -> dict[str, Any]:
     """What a fresh process with that checkout of the package needs."""
-    done = subprocess.run(
-        [sys.executable, str(HERE), "--measure", str(folder)],
-        env={**os.environ, "PYTHONPATH": str(package), "OMP_NUM_THREADS": "1"},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return dict(json.loads(done.stdout.splitlines()[-1]))
+    environment = {**os.environ, "PYTHONPATH": str(package), "OMP_NUM_THREADS": "1"}
+    said = ""
+    for what in ("--open", "--measure"):
+        command = [sys.executable, str(HERE), what, str(folder)]
+        said = subprocess.run(
+            command, env=environment, check=True, stdout=subprocess.PIPE, text=True
+        ).stdout
+    return dict(json.loads(said.splitlines()[-1]))
 
 
 def compare(kind: str, packages: list[Path], rounds: int, home: Path) -> str:
@@ -188,8 +211,12 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--against", type=Path, help="another checkout of the package")
+    parser.add_argument("--open", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.open:
+        open_data(arguments.open)
+        return
     if arguments.measure:
         measure(arguments.measure)
         return
