@@ -125,12 +125,16 @@ class IngestStep(Step[IngestConfig]):
         self, manifest: Manifest, said: tuple[str, ...], context: StepContext
     ) -> None:
         """Warns of splits that are empty although nobody asked for that."""
-        key = f"the values of {self.config.key!r}" if self.config.key else "different examples"
+        what = f"values of {self.config.key!r}" if self.config.key else "examples"
         ratios = dict(zip(SPLITS, self.config.split_ratios, strict=True))
         for split, count in manifest.counts.items():
             if count or not (ratios[split] or said):
                 continue
-            why = f"the data name {' and '.join(said)} only" if said else f"{key} are few"
+            why = (
+                f"the data name {' and '.join(said)} only"
+                if said
+                else f"there are few different {what}"
+            )
             text = f"The split {split!r} got no examples: {why}."
             context.emit(Message(text=text, level="warning"))
 

@@ -28,7 +28,7 @@ def test_an_empty_split_is_told_with_its_reason(ingest: Any, events: Any, tmp_pa
     table = tmp_path / "a.csv"
     table.write_text("k,x\n" + "".join(f"one,{n}\n" for n in range(50)))
     ingest(using="csv", location=str(table), key="k")
-    assert "got no examples: the values of 'k' are few." in _said(events)
+    assert "got no examples: there are few different values of 'k'." in _said(events)
 
 
 def test_a_split_that_nobody_asked_for_is_not_missed(

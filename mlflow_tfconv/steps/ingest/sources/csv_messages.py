@@ -121,7 +121,7 @@ def _of_columns(sample: Sample, plan: TablePlan, labels: tuple[str, ...]) -> Ite
     if whole := those(lambda name, seen, kind: name in labels and seen.whole and kind == "float32"):
         yield (
             f"The label is a float, although its values are whole: {_few(whole)}. "
-            "`csv.types: {COLUMN: int64}` makes it a number of a class."
+            "If they are classes: `csv.types: {COLUMN: int64}`."
         )
     gaps = those(
         lambda name, seen, kind: (
