@@ -10,7 +10,7 @@ import yaml
 from mlflow_tfconv.engine.events import Emit, Message
 from mlflow_tfconv.steps.ingest.sources.column_values import ColumnSample
 from mlflow_tfconv.steps.ingest.sources.csv_sample import Sample
-from mlflow_tfconv.steps.ingest.sources.table_columns import NUMERIC, TablePlan
+from mlflow_tfconv.steps.ingest.sources.table_columns import DROP, NUMERIC, TablePlan
 
 _FEW = 10
 _MOST_PASTED = 60
@@ -123,6 +123,13 @@ def _of_columns(sample: Sample, plan: TablePlan, labels: tuple[str, ...]) -> Ite
             f"The label is a float, although its values are whole: {_few(whole)}. "
             "If they are classes: `csv.types: {COLUMN: int64}`."
         )
+    if drops := those(
+        lambda name, seen, _: seen.missing > 0 and plan.columns[name].missing == DROP
+    ):
+        yield (
+            "Rows without a value are left out, as `csv.missing` says: "
+            f"{_few(_shares(drops, sample))} of the first rows."
+        )
     gaps = those(
         lambda name, seen, kind: (
             seen.missing > 0
@@ -132,11 +139,14 @@ def _of_columns(sample: Sample, plan: TablePlan, labels: tuple[str, ...]) -> Ite
         )
     )
     if gaps:
-        shares = [f"{n} ({sample.columns[n].missing / max(sample.rows, 1):.1%})" for n in gaps]
         yield (
-            f"Values are missing, which will be NaN: {_few(shares)}. `csv.missing` fills them or "
-            "drops their rows."
+            f"Values are missing, which will be NaN: {_few(_shares(gaps, sample))}. `csv.missing` "
+            "fills them or drops their rows."
         )
+
+
+def _shares(names: list[str], sample: Sample) -> list[str]:
+    return [f"{n} ({sample.columns[n].missing / max(sample.rows, 1):.1%})" for n in names]
 
 
 def _is_number(name: str) -> bool:

@@ -136,3 +136,9 @@ def test_the_types_of_many_columns_are_told_in_short(read: Read) -> None:
 def test_a_label_without_a_value_is_an_error_and_not_nan(read: Read) -> None:
     with pytest.raises(DataError, match="'y' has no value"):
         read("a,y\n1,0.5\n2,\n", "y")
+
+
+def test_rows_that_are_dropped_are_told(read: Read) -> None:
+    rows, said = read("a,b\n1,x\n,y\n3,z\n4,w\n", missing={"a": "drop"})
+    assert len(rows) == 3
+    assert "Rows without a value are left out, as `csv.missing` says: a (25.0%)" in said
