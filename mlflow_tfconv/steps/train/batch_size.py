@@ -177,9 +177,12 @@ class _Search:
             dataclasses.replace(self.config, batch_size=size, trials=None),
         )
         values = guard.call(_WORKER, pickle.dumps(job))
-        if limit is not None and values["host_peak_mb"] > limit:
+        expected = values.pop("host_expected_mb")
+        if limit is not None and expected > limit:
             raise OutOfMemoryError(
-                f"batch_size {size} took more memory than it may: {values['host_peak_mb']:,.0f} MB."
+                f"Training with batch_size {size} would take more memory than it may.",
+                received=f"about {expected:,.0f} MB in a whole training",
+                expected=f"at most {limit:,.0f} MB",
             )
         return Measured(batch_size=size, fits=True, **values)
 

@@ -23,6 +23,9 @@ from mlflow_tfconv.steps.train.fit import fit
 #: The first traces the graph, and the optimizer makes its variables in it.
 _STEPS = 4
 _LIMIT_S = 600.0
+#: What validation, full buffers and split free memory add to what a few steps took: measured, a
+#: quarter.
+_MORE_LATER = 0.25
 
 
 class _EnoughError(Exception):
@@ -56,7 +59,7 @@ class _FewSteps(keras.callbacks.Callback):  # type: ignore[misc]  # keras carrie
 
 
 def measured(job: tuple[Dataset, StepContext, TrainConfig], voice: Voice) -> dict[str, Any]:
-    """The fields of `Measured` that were measured.
+    """The fields of `Measured` that were measured, and `host_expected_mb` of a whole training.
 
     Args:
         job: The examples, the surroundings, and a config with the batch size.
@@ -68,13 +71,15 @@ def measured(job: tuple[Dataset, StepContext, TrainConfig], voice: Voice) -> dic
     """
     source, context, config = job
     voice.phase("training a few steps", _LIMIT_S)
-    steps = _FewSteps()
+    steps, before_mb = _FewSteps(), host_mb()
     short = dataclasses.replace(config, epochs=1, early_stopping=None)
     with tempfile.TemporaryDirectory() as folder, contextlib.suppress(_EnoughError):
         fit(source, Path(folder), context, short, more=[steps])
     assert isinstance(config.batch_size, int)  # noqa: S101 (the caller has put it there)
+    peak_mb = host_peak_mb()
     return {
-        "host_peak_mb": host_peak_mb(),
+        "host_peak_mb": peak_mb,
+        "host_expected_mb": peak_mb + _MORE_LATER * max(peak_mb - before_mb, 0.0),
         "gpu_peak_mb": gpu_peak_mb(context),
         "samples_per_s": steps.samples_per_s(config.batch_size),
     }
@@ -82,8 +87,17 @@ def measured(job: tuple[Dataset, StepContext, TrainConfig], voice: Voice) -> dic
 
 def host_peak_mb() -> float:
     """The largest resident memory of this process so far, in MB (10^6 bytes)."""
+    return _status_mb("VmHWM")
+
+
+def host_mb() -> float:
+    """The resident memory of this process now, in MB (10^6 bytes)."""
+    return _status_mb("VmRSS")
+
+
+def _status_mb(name: str) -> float:
     text = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
-    found = re.search(r"^VmHWM:\s+(\d+) kB$", text, re.MULTILINE)
+    found = re.search(rf"^{name}:\s+(\d+) kB$", text, re.MULTILINE)
     return int(found[1]) * 1024 / 1e6 if found else 0.0
 
 
