@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from mlflow_tfconv.errors import DataError
@@ -17,6 +16,7 @@ from mlflow_tfconv.steps.ingest.source_file import SourceFile
 from mlflow_tfconv.steps.ingest.sources.column_values import arrow_type, values_of
 from mlflow_tfconv.steps.ingest.sources.csv_header import Header, not_utf8, read_header
 from mlflow_tfconv.steps.ingest.sources.csv_options import CsvOptions
+from mlflow_tfconv.steps.ingest.sources.csv_parts import Part, batches_of, blank_rows, parts_of
 from mlflow_tfconv.steps.ingest.sources.line_spans import Span
 from mlflow_tfconv.steps.ingest.sources.table_columns import Kind
 from mlflow_tfconv.steps.ingest.sources.table_examples import Rows
@@ -97,16 +97,16 @@ class CsvRows:
             stream.push_back(first)
             reader = self._reader(stream, invalid, as_text, block)
             number = 0
-            for batch, last in _batches(reader):
+            for batch, last in batches_of(reader):
                 unclosed = last and self._ends_in_a_quote(batch, stream)
-                for part in _parts(batch, number, invalid):
+                for part in parts_of(batch, number, invalid):
                     number = part.first + part.count
                     if number > self._place.records:
                         new = part.after(self._place.records)
                         yield self._rows(new, stream.saw_quote, as_text, unclosed)
             for row in invalid:
                 if row.number > self._place.records:
-                    yield self._rows(_Part(first=row.number - 1, invalid=row), True, as_text, False)
+                    yield self._rows(Part(first=row.number - 1, invalid=row), True, as_text, False)
 
     def _opened(self) -> TextStream:
         span = (self._span.start, self._span.end)
@@ -150,7 +150,7 @@ class CsvRows:
             ),
         )
 
-    def _rows(self, part: _Part, quoted: bool, as_text: bool, unclosed: bool) -> tuple[Rows, Where]:
+    def _rows(self, part: Part, quoted: bool, as_text: bool, unclosed: bool) -> tuple[Rows, Where]:
         where = self._where(part, quoted)
         if part.invalid is not None:
             rows = Rows(1, {}, {0: _wrong_width(part.invalid, where(0))})
@@ -161,7 +161,7 @@ class CsvRows:
         self._place.records = part.first + part.count
         return rows, where
 
-    def _where(self, part: _Part, quoted: bool) -> Where:
+    def _where(self, part: Part, quoted: bool) -> Where:
         """Places of the rows; counts the line breaks within their values."""
         shown, row = self._file.shown, self._span.rows + part.first + 1
         line = self._line(part.first + 1)
@@ -176,8 +176,8 @@ class CsvRows:
         before = self._span.lines if self._span.start else self._header.lines
         return before + self._place.breaks + record
 
-    def _converted(self, part: _Part, where: Where, as_text: bool) -> Rows:
-        rows = Rows(part.count, {}, blank=_blank(part.batch))
+    def _converted(self, part: Part, where: Where, as_text: bool) -> Rows:
+        rows = Rows(part.count, {}, blank=blank_rows(part.batch))
         for place, kind in self._kinds.items():
             name, array = self._header.names[place], part.batch.column(place)
             if as_text:
@@ -219,108 +219,6 @@ class CsvRows:
             received=said,
             fix="Check the file, its delimiter and its quotes.",
         )
-
-
-@dataclass(slots=True)
-class _Part:
-    """Rows that stand together, or one that can't be parsed.
-
-    Attributes:
-        first: Records before it.
-        batch: The rows, parsed.
-        invalid: What pyarrow says of the one.
-        last: Whether no row of its batch follows.
-    """
-
-    first: int
-    batch: Any = None
-    invalid: Any = None
-    last: bool = False
-
-    @property
-    def count(self) -> int:
-        return 1 if self.invalid is not None else int(self.batch.num_rows)
-
-    def after(self, records: int) -> _Part:
-        """The part of it that so many records of the file do not include."""
-        known = records - self.first
-        if known <= 0:
-            return self
-        return _Part(first=records, batch=self.batch.slice(known), last=self.last)
-
-    def breaks(self) -> Any:
-        """Line breaks within the values of each row; None when there are none."""
-        if self.invalid is not None:
-            count = self.invalid.text.count("\n")
-            return np.array([count]) if count else None
-        total = None
-        for column in self.batch.columns:
-            if pa.types.is_string(column.type) or pa.types.is_binary(column.type):
-                counts = pc.count_substring(column, "\n")
-                if pc.any(pc.greater(counts, 0)).as_py():
-                    array = counts.to_numpy(zero_copy_only=False)
-                    total = array if total is None else total + array
-        return total
-
-
-def _batches(reader: Any) -> Iterator[tuple[Any, bool]]:
-    """Each batch, and whether it is the last; what can be read comes before an error."""
-    batch = _next(reader)
-    while batch is not None:
-        following, error = None, None
-        try:
-            following = _next(reader)
-        except pa.ArrowInvalid as e:
-            error = e
-        yield batch, following is None and error is None
-        if error is not None:
-            raise error
-        batch = following
-
-
-def _next(reader: Any) -> Any:
-    try:
-        return reader.read_next_batch()
-    except StopIteration:
-        return None
-
-
-def _parts(batch: Any, number: int, invalid: deque[Any]) -> Iterator[_Part]:
-    """The batch, cut where rows stood that could not be parsed.
-
-    Args:
-        batch: Rows that could be.
-        number: Records before it.
-        invalid: Those that could not, in order, maybe some from after the batch; gets shorter.
-    """
-    taken = 0
-    while taken < batch.num_rows:
-        until = batch.num_rows - taken
-        if invalid:
-            until = min(until, invalid[0].number - number - 1)
-        if until:
-            last = taken + until == batch.num_rows
-            yield _Part(first=number, batch=batch.slice(taken, until), last=last)
-            number, taken = number + until, taken + until
-        else:
-            yield _Part(first=number, invalid=invalid.popleft())
-            number += 1
-
-
-def _blank(batch: Any) -> set[int]:
-    """Rows without any value."""
-    rows: Any = None
-    for column in batch.columns:
-        if pa.types.is_string(column.type) or pa.types.is_binary(column.type):
-            empty = pc.equal(pc.binary_length(column), 0)
-        elif column.null_count:
-            empty = pc.is_null(column)
-        else:
-            return set()
-        rows = empty if rows is None else pc.and_(rows, empty)
-        if not pc.any(rows).as_py():
-            return set()
-    return set(np.flatnonzero(rows.to_numpy(zero_copy_only=False)).tolist())
 
 
 def _decoded(array: Any, name: str, rows: Rows, where: Where) -> Any:
