@@ -83,3 +83,13 @@ def test_a_folder_without_such_files_says_which_would_be_read(ingest: Any, tmp_p
         DataError, match=r"a folder without such(.|\n)*with \.csv, \.tsv, \.tab files"
     ):
         ingest(using="csv", location=str(tmp_path / "data"))
+
+
+def test_folders_of_classes_without_an_image_are_told(
+    ingest: Any, events: Any, tmp_path: Path
+) -> None:
+    _images(tmp_path / "photos" / "cat" / "deep", 3)
+    _images(tmp_path / "photos" / "dog", 3)
+    (tmp_path / "photos" / "bird").mkdir()
+    ingest(using="image_folder", location=str(tmp_path / "photos"))
+    assert "6 images in 2 classes. Left out: 1 empty folder (bird)." in _said(events)

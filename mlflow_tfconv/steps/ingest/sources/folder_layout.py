@@ -11,8 +11,10 @@ from typing import Any
 
 from mlflow_tfconv.data.splits import SPLITS
 from mlflow_tfconv.errors import DataError
+from mlflow_tfconv.steps.ingest.local_locations import is_url
 from mlflow_tfconv.steps.ingest.locations import SourceFile, source_files
 from mlflow_tfconv.steps.ingest.split_names import split_of_folder
+from mlflow_tfconv.steps.ingest.which_files import is_marker
 
 _MOST_KINDS_TOLD = 5
 
@@ -85,7 +87,27 @@ def folder_layout(
         DataError: There are no files with one of the suffixes.
     """
     files = all_files(locations, root, storage_options)
-    return layout_of(files, suffixes, ", ".join(locations))
+    layout = layout_of(files, suffixes, ", ".join(locations))
+    empty = _empty_folders(locations, root, layout)
+    shown = ", ".join(empty[:_MOST_KINDS_TOLD]) + ", ..." * (len(empty) > _MOST_KINDS_TOLD)
+    left_out = {**layout.left_out, f"empty folder{'s' * (len(empty) > 1)} ({shown})": len(empty)}
+    return dataclasses.replace(layout, left_out=left_out)
+
+
+def _empty_folders(locations: Sequence[str], root: Path, layout: FolderLayout) -> list[str]:
+    """Folders of this machine that would be classes, if there were files in them."""
+    if not layout.classes:
+        return []
+    pattern = "*/*" if layout.splits else "*"
+    places = [root / Path(one).expanduser() for one in locations if not is_url(one)]
+    used = {parent for one in layout.placed for parent in Path(one.file.url_or_path).parents}
+    return [
+        folder.relative_to(place).as_posix()
+        for place in places
+        if place.is_dir()
+        for folder in sorted(place.glob(pattern))
+        if folder.is_dir() and folder not in used and not is_marker(folder.name)
+    ]
 
 
 def layout_of(
