@@ -17,6 +17,11 @@ from mlflow_tfconv.data.schema import Schema
 from mlflow_tfconv.errors import DataError
 
 FILE_NAME = "manifest.json"
+#: How a shard that is not what it was is mended; what a recipe keeps, it does not make again.
+INGEST_AGAIN = (
+    "Bring the file back, or run the step `ingest` again; in a recipe after `mlflow recipes clean "
+    "--step ingest`."
+)
 _FORMAT = 2
 #: What is in the values of a shard, for a manifest that somebody has edited.
 _KINDS = {"path": str, "count": int, "size_bytes": int, "sha256": str, "crc32c": str}
@@ -223,7 +228,7 @@ def _check_shard(path: Path, shard: Shard) -> None:
             "A shard of the dataset is missing.",
             received=f"no file {path}",
             expected=f"{shard.count} examples in {shard.size_bytes} bytes",
-            fix="Run the step `ingest` again, or bring the file back.",
+            fix=INGEST_AGAIN,
         ) from e
     if not stat.S_ISREG(found.st_mode):
         raise _changed(path, "no file, but a folder or a device", f"{shard.size_bytes} bytes")
@@ -236,7 +241,7 @@ def _changed(path: Path, received: str, expected: str) -> DataError:
         f"The shard {path} has changed since it was ingested.",
         received=received,
         expected=expected,
-        fix="Run the step `ingest` again.",
+        fix=INGEST_AGAIN,
     )
 
 

@@ -18,7 +18,14 @@ from typing import Any
 
 import google_crc32c
 
-from mlflow_tfconv.data.manifest import Manifest, Shard, check_split, file_sha256, readable
+from mlflow_tfconv.data.manifest import (
+    INGEST_AGAIN,
+    Manifest,
+    Shard,
+    check_split,
+    file_sha256,
+    readable,
+)
 from mlflow_tfconv.data.records import read_records
 from mlflow_tfconv.engine.atomic import write_text
 from mlflow_tfconv.errors import DataError
@@ -120,13 +127,17 @@ def _check_content(path: Path, shard: Shard) -> None:
     expected = shard.crc32c or shard.sha256
     found = _file_crc32c(path) if shard.crc32c else file_sha256(path)
     if found != expected and expected:
-        for _ in read_records(path):  # a damaged record is told by its number and place
-            pass
+        try:
+            for _ in read_records(path):  # a damaged record is told by its number and place
+                pass
+        except DataError as e:
+            e.fix = INGEST_AGAIN
+            raise
         raise DataError(
             f"The shard {path} has changed since it was ingested: it has another content.",
             received=f"{kind} {found}",
             expected=f"{kind} {expected}",
-            fix="Run the step `ingest` again, or bring the file back.",
+            fix=INGEST_AGAIN,
         )
 
 

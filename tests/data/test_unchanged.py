@@ -58,8 +58,9 @@ def test_other_sound_records_of_the_same_size_are_told(manifest: Manifest) -> No
 
 def test_a_damaged_record_is_told_by_its_number(manifest: Manifest) -> None:
     flip(manifest.shard_paths("train")[1])
-    with pytest.raises(DataError, match=r"train-00001.* record 0 \(from 0\) at byte 0"):
+    with pytest.raises(DataError, match=r"train-00001.* record 0 \(from 0\) at byte 0") as caught:
         read_dataset(manifest, "train", 2)
+    assert "`mlflow recipes clean --step ingest`" in str(caught.value)
 
 
 def test_unchanged_shards_are_read_once(
