@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-import os
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,9 +27,8 @@ from mlflow_tfconv.steps.ingest.sources.source import Source
 from mlflow_tfconv.steps.ingest.statistics import Statistics
 from mlflow_tfconv.steps.ingest.tasks import Tasks, do_here
 from mlflow_tfconv.steps.ingest.work_folder import NAME, Assembly, WorkFolder
+from mlflow_tfconv.steps.ingest.writer_number import writers_for
 from mlflow_tfconv.steps.ingest.writer_processes import WriterProcesses
-
-_LITTLE_BYTES = 32_000_000  # a second process takes longer to start than to help with these
 
 #: What decides how a work folder's content came about.
 _INPUTS = (
@@ -107,7 +103,7 @@ def shard_source(
         assembly = _assembly(job, work, read)
         shards = ShardTasks(work, assembly, emit)
         size_bytes = sum(s.size_bytes for found in assembly.segments.values() for s in found)
-        number = _writers(config, len(assembly.plans), size_bytes)
+        number = writers_for(config, len(assembly.plans), size_bytes)
         _do(shards, job, processes, number)
     manifest = Manifest(schema=read.schema, splits=shards.shards, folder=workdir)
     return Ingested(manifest=manifest, statistics=read.statistics, skipped=read.skipped, work=work)
@@ -178,7 +174,7 @@ def _marks(job: ReadingJob) -> tuple[tuple[str, str], ...]:
 def _read(job: ReadingJob, work: WorkFolder, processes: WriterProcesses, emit: Emit) -> SourceRead:
     _warn_of_little_room(job, emit)
     tasks = BundleTasks(job, work, emit)
-    _do(tasks, job, processes, _writers(job.config, len(job.bundles), job.needed_bytes))
+    _do(tasks, job, processes, writers_for(job.config, len(job.bundles), job.needed_bytes))
     skipped = tasks.end()
     features = merged_features(tasks.reads)
     if not features:
@@ -228,24 +224,6 @@ def _do(tasks: Tasks, job: ReadingJob, processes: WriterProcesses, number: int) 
         processes.do(tasks, number)
     else:
         do_here(tasks, job)
-
-
-def _writers(config: IngestConfig, tasks: int, size_bytes: int | None) -> int:
-    """How many processes do so many tasks; 1 is this one."""
-    if config.writers != "auto":
-        return min(config.writers, tasks)
-    if size_bytes is not None and size_bytes < _LITTLE_BYTES:
-        return 1
-    return min(usable_cores(), tasks)
-
-
-def usable_cores() -> int:
-    """Processor cores that this process may use: of the machine, less what a container forbids."""
-    cores = float(len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else 1.0
-    with suppress(OSError, ValueError):
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        cores = min(cores, int(quota) / int(period))
-    return max(1, math.ceil(cores))
 
 
 def _warn_of_little_room(job: ReadingJob, emit: Emit) -> None:
