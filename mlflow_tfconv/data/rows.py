@@ -47,7 +47,7 @@ def check_fits_rows(features: Mapping[str, FeatureSpec], where: str) -> None:
     """Refuses features that have no fixed size.
 
     Raises:
-        DataError: One is text, stored encoded, or varies in shape.
+        DataError: One is text, stored encoded, or varies in shape; or all are empty.
     """
     for name, spec in features.items():
         if spec.dtype == "string" or spec.varies or spec.encoding in ("tensor", "image"):
@@ -58,3 +58,9 @@ def check_fits_rows(features: Mapping[str, FeatureSpec], where: str) -> None:
                 expected="numbers of one shape, or a text label whose class names are declared",
                 fix="Leave `ingest.layout` out, or leave the feature out.",
             )
+    if features and not row_bytes(Schema(features=features)):
+        raise DataError(
+            f"{where}: there is nothing to write with `layout: block`.",
+            received="features of size 0 only",
+            fix="Leave `ingest.layout` out.",
+        )

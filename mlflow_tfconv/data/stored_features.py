@@ -67,7 +67,11 @@ def dense_feature(values: Any, spec: FeatureSpec, shapes: tf.Tensor | None) -> t
     if spec.encoding == "list":
         return values if spec.dtype == "string" else tf.cast(values, dtype)
     if not spec.varies:
-        return tf.reshape(tf.io.decode_raw(values, dtype), (-1, *spec.shape))
+        # Of arrays without elements -1 would say nothing.
+        count = tf.shape(values)[0] if 0 in spec.shape else -1
+        return tf.ensure_shape(
+            tf.reshape(tf.io.decode_raw(values, dtype), (count, *spec.shape)), (None, *spec.shape)
+        )
     if shapes is not None:
         padded = flat_rows(values, spec, shapes).to_tensor()
     else:  # zeros at the end of the bytes are zeros along the first dimension

@@ -381,3 +381,15 @@ def test_single_doubles_keep_all_digits_when_written_anew(ingest: Any, tmp_path:
         _, batch = described(ingest, tmp_path, records, features=features, layout=layout)
         assert batch["x"].numpy().tolist() == [1 / 3]
         assert batch["z"].numpy().tolist() == [2 + 1j]
+
+
+def test_arrays_without_elements_keep_their_shape(ingest: Any, tmp_path: Path) -> None:
+    records = [example({"none": [b""], "x": [n]}) for n in range(6)]
+    empty = FeatureConfig(dtype="float32", shape=(0, 3), encoding="raw")
+    features = {"none": empty, "x": FeatureConfig(dtype="int64")}
+    for layout in ("example", "block"):
+        _, batch = described(ingest, tmp_path, records, features=features, layout=layout)
+        assert batch["none"].shape == (6, 0, 3)
+        assert batch["x"].numpy().tolist() == [0, 1, 2, 3, 4, 5]
+    with pytest.raises(DataError, match="nothing to write"):
+        described(ingest, tmp_path, records, features={"none": empty}, layout="block")
