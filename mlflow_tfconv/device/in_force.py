@@ -118,7 +118,7 @@ def _without_effect(device: Device) -> str:
     asked = [
         name
         for name, is_asked in (
-            ("memory_limit_mb", options.memory_limit_mb is not None),
+            ("memory_limit_mb (but for `batch_size: auto`)", options.memory_limit_mb is not None),
             ("memory_growth", not options.memory_growth),
             ("allocator", options.allocator != "bfc"),
         )
@@ -126,4 +126,4 @@ def _without_effect(device: Device) -> str:
     ]
     if not asked:
         return ""
-    return f" Without effect on the CPU: {', '.join(asked)}."
+    return f" Without effect on the CPU: {', '.join(reversed(asked))}."

@@ -51,7 +51,8 @@ def test_options_of_a_gpu_are_without_effect_on_the_cpu(tensorflow: Any) -> None
     device = Device(options=DeviceOptions(memory_limit_mb=100, memory_growth=False))
     apply_to_tensorflow(device)
     text = tensorflow_in_force(device).text
-    assert text.endswith("Without effect on the CPU: memory_limit_mb, memory_growth.")
+    limit = "memory_limit_mb (but for `batch_size: auto`)"
+    assert text.endswith(f"Without effect on the CPU: memory_growth, {limit}.")
 
 
 def test_what_nobody_has_set_is_not_told(tensorflow: Any) -> None:
