@@ -96,7 +96,9 @@ def run(
             {"gradient_accumulation": 3, "mixed_precision": "float16", "class_weight": "balanced"},
             id="keras, accumulating, in float16",
         ),
-        pytest.param(TrainFunctions(model_fn=of_tf_keras), {}, id="tf_keras"),
+        pytest.param(
+            TrainFunctions(model_fn=of_tf_keras), {}, id="tf_keras", marks=pytest.mark.slow
+        ),
         pytest.param(
             TrainFunctions(model_fn=of_keras, train_fn=own_loop), {}, id="a loop of one's own"
         ),
