@@ -11,6 +11,7 @@ import tensorflow as tf
 from mlflow_tfconv.artifacts import Dataset
 from mlflow_tfconv.data.block_stream import Blocks
 from mlflow_tfconv.data.bucketing import Bucketing
+from mlflow_tfconv.data.few_arenas import use_few_arenas
 from mlflow_tfconv.data.manifest import Manifest, open_manifest
 from mlflow_tfconv.data.memory_budget import MemoryBudget, example_bytes
 from mlflow_tfconv.data.parsing import as_written, batch_parser
@@ -88,6 +89,7 @@ def read_dataset(
     require_bool(repeat=repeat, ragged=ragged)
     found = open_manifest(manifest)
     check_unchanged(found, split)
+    use_few_arenas()
     examples = found.counts[split]
     bucketing = _bucketing(found.schema, bucket_by, bucket_boundaries)
     order = shuffling(examples, shuffle, seed)

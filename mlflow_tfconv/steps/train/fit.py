@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from mlflow_tfconv.artifacts import Dataset
 from mlflow_tfconv.data.damage import telling_damage
+from mlflow_tfconv.data.few_arenas import use_few_arenas
 from mlflow_tfconv.data.manifest import open_manifest
 from mlflow_tfconv.device import apply_to_tensorflow, tensorflow_in_force
 from mlflow_tfconv.engine.events import ArtifactFile, Message, Param, ignore
@@ -136,6 +137,7 @@ def _again(job: TrainingJob, catch: Catch) -> None:
 @contextlib.contextmanager
 def _on_device(context: StepContext) -> Iterator[None]:
     tf.get_logger().setLevel(logging.ERROR)
+    use_few_arenas()  # before TensorFlow starts its threads
     place = apply_to_tensorflow(context.device)
     in_force = tensorflow_in_force(context.device)
     context.emit(Message(text=in_force.text))
