@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlflow_tfconv.artifacts import Dataset
-from mlflow_tfconv.data.splits import SPLITS
 from mlflow_tfconv.engine.events import DatasetUsed, Message, Metric, Param
 from mlflow_tfconv.engine.step import Step, StepContext, StepResult
 from mlflow_tfconv.errors import ConfigError
@@ -125,6 +124,8 @@ class IngestStep(Step[IngestConfig]):
         self, manifest: Manifest, said: tuple[str, ...], context: StepContext
     ) -> None:
         """Warns of splits that are empty although nobody asked for that."""
+        from mlflow_tfconv.data.splits import SPLITS
+
         what = f"values of {self.config.key!r}" if self.config.key else "examples"
         ratios = dict(zip(SPLITS, self.config.split_ratios, strict=True))
         for split, count in manifest.counts.items():

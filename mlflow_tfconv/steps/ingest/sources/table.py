@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlflow_tfconv.engine.events import Emit
-from mlflow_tfconv.steps.ingest.sources.source import Source
 
 if TYPE_CHECKING:
     from mlflow_tfconv.steps.ingest.config import IngestConfig
+    from mlflow_tfconv.steps.ingest.sources.source import Source
 
 _HERE = "mlflow_tfconv.steps.ingest.sources"
 
