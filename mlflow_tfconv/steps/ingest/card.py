@@ -60,7 +60,8 @@ def _advice(spec: FeatureSpec) -> str:
     if spec.dtype != "uint8" or not is_image(spec):
         return ""
     stored = ", with `store: pixels`" if spec.encoding == "image" else ""
-    return f" Give images one size: `ingest.image.size: [224, 224]`{stored}."
+    asked = f"`ingest.image.size: [224, 224]`{stored}"
+    return f" Give images one size: {asked}, or where arrays are made."
 
 
 def _splits(manifest: Manifest) -> Table:
