@@ -11,7 +11,8 @@ import numpy as np
 from mlflow_tfconv.artifacts import Dataset, TensorSpec
 from mlflow_tfconv.data.damage import telling_damage
 from mlflow_tfconv.data.manifest import Manifest, open_manifest
-from mlflow_tfconv.data.named_stream import Indices, named_batches
+from mlflow_tfconv.data.named_stream import named_batches
+from mlflow_tfconv.data.picking import Indices
 from mlflow_tfconv.data.schema import FeatureSpec, Schema
 from mlflow_tfconv.data.unchanged import check_unchanged
 from mlflow_tfconv.errors import ConfigError
@@ -84,7 +85,7 @@ def labelled_batches(
     dtypes = {spec.name: spec.dtype for spec in inputs}
     names = {*sources.values(), *manifest.schema.label}
     picked = _picked(manifest.counts[split], limit, seed)
-    batches = named_batches(manifest, split, names, batch_size, picked=picked)
+    batches = named_batches(manifest, split, names, batch_size, numbers=picked)
     left = manifest.counts[split] if picked is None else len(picked)
     with telling_damage(manifest, split):
         for batch in batches.as_numpy_iterator():

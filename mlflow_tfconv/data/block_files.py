@@ -1,9 +1,11 @@
-"""Records of uncompressed shards with the layout "block", read from their places in any order."""
+"""Rows and records of uncompressed shards with the layout "block", read from their places."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +17,15 @@ from mlflow_tfconv.errors import DataError
 
 _HEADER_BYTES = 12  # in front of a record: its length and the checksum of that
 _FRAME_BYTES = _HEADER_BYTES + 4  # and behind it the checksum of its data
+_OPEN_FILES = 128
 
 Numbers = np.ndarray[Any, np.dtype[np.int64]]
+Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 
 
 @dataclass(frozen=True, slots=True)
 class BlockFiles:
-    """The records of all shards of a split, numbered one after the other from 0.
+    """The records of all shards of a split, and the examples in them, numbered from 0.
 
     All records of a shard have the same size but the last, so where they lie follows from their
     number. Checksums of records are not looked at, which would take longer than reading them: that
@@ -31,7 +35,7 @@ class BlockFiles:
     Attributes:
         paths: The shards.
         counts: Examples in each.
-        ends: How many records there are up to the end of each.
+        records: Records in each.
         states: Size of each in bytes, and when it was changed last.
         row_bytes: Size of an example.
         per_record: Examples in a record; the last one of a shard may have fewer.
@@ -39,7 +43,7 @@ class BlockFiles:
 
     paths: tuple[Path, ...]
     counts: Numbers
-    ends: Numbers
+    records: Numbers
     states: tuple[tuple[int, int], ...]
     row_bytes: int
     per_record: int
@@ -58,54 +62,114 @@ class BlockFiles:
             _check_size(shard, size, each)
         paths = tuple(manifest.folder / shard.path for shard in shards)
         counts = np.array([shard.count for shard in shards], dtype=np.int64)
-        ends = np.cumsum(-(-counts // each), dtype=np.int64)
-        return cls(paths, counts, ends, tuple(_state(path.stat()) for path in paths), size, each)
+        states = tuple(_state(path.stat()) for path in paths)
+        return cls(paths, counts, -(-counts // each), states, size, each)
 
-    @property
-    def records(self) -> int:
-        """How many there are."""
-        return int(self.ends[-1])
+    def examples_in(self, records: Numbers) -> Numbers:
+        """The numbers of the examples in some records, one record after the other."""
+        shards, local = _places(self.records, records)
+        begins = (np.cumsum(self.counts) - self.counts)[shards] + local * self.per_record
+        there = self._rows_in(shards, local)
+        after = np.repeat(np.cumsum(there) - there, there)
+        return np.repeat(begins, there) + np.arange(there.sum(), dtype=np.int64) - after
 
-    def rows(self, numbers: Numbers) -> np.ndarray[Any, np.dtype[np.uint8]]:
-        """The examples of some records, one after the other.
-
-        Args:
-            numbers: Of the records, in any order.
-
-        Returns:
-            (examples, row_bytes) uint8.
+    def rows(self, records: Numbers) -> Bytes:
+        """The rows of some records, one record after the other, (rows, row_bytes).
 
         Raises:
             DataError: A shard has changed or gone since the stream began.
         """
-        shards = np.searchsorted(self.ends, numbers, side="right")
-        records = -(-self.counts // self.per_record)
-        local = numbers - (self.ends - records)[shards]
-        there = np.minimum(self.counts[shards] - local * self.per_record, self.per_record)
+        shards, local = _places(self.records, records)
+        there = self._rows_in(shards, local)
         rows = np.empty((int(there.sum()), self.row_bytes), dtype=np.uint8)
-        offsets = local * (self.per_record * self.row_bytes + _FRAME_BYTES) + _HEADER_BYTES
-        at, free = 0, rows.data.cast("B")
-        for shard, offset, count in zip(shards, offsets, there * self.row_bytes, strict=True):
-            self._read(int(shard), int(offset), free[at : at + int(count)])
-            at += int(count)
+        ends = np.cumsum(there * self.row_bytes).tolist()
+        free = rows.data.cast("B")
+        into = ([free[begin:end]] for begin, end in zip([0, *ends], ends, strict=False))
+        self._read(shards, self._offsets(local, 0), into)
         return rows
 
-    def _read(self, shard: int, offset: int, into: memoryview) -> None:
+    def columns(self, examples: Numbers, columns: Sequence[tuple[int, int]]) -> list[Bytes]:
+        """Some columns of the rows of some examples, each (examples, its bytes).
+
+        Args:
+            examples: Their numbers.
+            columns: Where each begins and ends in a row, rising; in bytes.
+
+        Raises:
+            DataError: A shard has changed or gone since the stream began.
+        """
+        shards, local = _places(self.counts, examples)
+        offsets = self._offsets(local // self.per_record, local % self.per_record)
+        arrays, parts = [], []
+        at = columns[0][0]
+        for begin, end in columns:
+            if begin > at:
+                parts.append((memoryview(bytearray(begin - at)), 0))
+            array = np.empty((len(examples), end - begin), dtype=np.uint8)
+            arrays.append(array)
+            parts.append((array.data.cast("B"), end - begin))
+            at = end
+        self._read(shards, offsets + columns[0][0], _slices(parts, len(examples)))
+        return arrays
+
+    def _rows_in(self, shards: Numbers, local: Numbers) -> Numbers:
+        left: Numbers = self.counts[shards] - local * self.per_record
+        return np.minimum(left, self.per_record)
+
+    def _offsets(self, records: Numbers, rows: Numbers | int) -> Numbers:
+        frame = self.per_record * self.row_bytes + _FRAME_BYTES
+        return records * frame + _HEADER_BYTES + rows * self.row_bytes
+
+    def _read(self, shards: Numbers, offsets: Numbers, into: Iterator[list[memoryview]]) -> None:
+        files = {int(shard): self._open(int(shard)) for shard in np.unique(shards)}
+        for shard, offset, buffers in zip(shards.tolist(), offsets.tolist(), into, strict=True):
+            wanted = sum(map(len, buffers))
+            if os.preadv(files[shard].handle, buffers, offset) != wanted:
+                raise _gone(self.paths[shard], "it is shorter")
+
+    def _open(self, shard: int) -> _OpenFile:
         path = self.paths[shard]
         try:
-            handle = os.open(path, os.O_RDONLY)
+            file = _opened(path, self.states[shard])
         except OSError as e:
             raise _gone(path, e.strerror or str(e)) from e
-        try:
-            if _state(os.fstat(handle)) != self.states[shard]:
-                raise _gone(path, "its size or time is another")
-            while into:
-                count = os.preadv(handle, [into], offset)
-                if not count:
-                    raise _gone(path, "it is shorter")
-                into, offset = into[count:], offset + count
-        finally:
-            os.close(handle)
+        if _state(os.fstat(file.handle)) != self.states[shard]:
+            raise _gone(path, "its size or time is another")
+        return file
+
+
+class _OpenFile:
+    """A file that is closed when nobody reads it any more.
+
+    Attributes:
+        handle: Of the operating system.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.handle = -1
+        self.handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def __del__(self) -> None:
+        if self.handle >= 0:
+            os.close(self.handle)
+
+
+@lru_cache(maxsize=_OPEN_FILES)
+def _opened(path: Path, state: tuple[int, int]) -> _OpenFile:  # noqa: ARG001 (another state, another file)
+    return _OpenFile(path)
+
+
+def _places(counts: Numbers, numbers: Numbers) -> tuple[Numbers, Numbers]:
+    """Which shard each number is of, and its number there."""
+    ends = np.cumsum(counts)
+    shards = np.searchsorted(ends, numbers, side="right")
+    return shards, numbers - (ends - counts)[shards]
+
+
+def _slices(parts: Sequence[tuple[memoryview, int]], count: int) -> Iterator[list[memoryview]]:
+    """The buffers of each example in turn; those of the size 0 are always the same."""
+    for at in range(count):
+        yield [part[at * size : (at + 1) * size] if size else part for part, size in parts]
 
 
 def _state(stat: os.stat_result) -> tuple[int, int]:

@@ -96,8 +96,17 @@ def read_dataset(
     batches = batching(examples, batch_size, drop_remainder=drop_remainder, skip=skip)
     batch_size = batches.size
     if found.schema.layout == "block":
-        rows = _blocks(found, split, order).rebatch(batch_size, drop_remainder=drop_remainder)
-        dataset = _after(rows, skip)
+        schema = found.schema
+        blocks = Blocks(
+            manifest=found,
+            split=split,
+            names={*schema.inputs, *schema.label},
+            batch_size=batch_size,
+            drop_remainder=drop_remainder,
+            skip=skip,
+            arrange=lambda batch: _features_and_label(batch, schema),
+        )
+        dataset = blocks.ordered() if order is None else blocks.shuffled(order)
     else:
         records = _records(found, split, order)
         if bucketing is None:
@@ -139,13 +148,6 @@ def _records(manifest: Manifest, split: str, order: Shuffling | None) -> tf.data
     if order is None:
         return ordered_records(manifest, split)
     return shuffled_records(manifest, split, order)
-
-
-def _blocks(manifest: Manifest, split: str, order: Shuffling | None) -> tf.data.Dataset:
-    schema = manifest.schema
-    names = {*schema.inputs, *schema.label}
-    blocks = Blocks(manifest, split, names, lambda batch: _features_and_label(batch, schema))
-    return blocks.ordered() if order is None else blocks.shuffled(order)
 
 
 def _parser(

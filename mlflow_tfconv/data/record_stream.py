@@ -9,6 +9,11 @@ import tensorflow as tf
 
 from mlflow_tfconv.data.manifest import Manifest
 from mlflow_tfconv.data.memory_budget import SHARDS_AT_ONCE, MemoryBudget, stored_bytes
+from mlflow_tfconv.data.rows import RECORD_BYTES
+
+_BUFFER_BYTES = 262_144
+# Larger records are quicker read straight from the file: three calls, and a copy less.
+_LARGE_RECORD_BYTES = 65_536
 
 Seed: TypeAlias = int | tf.Tensor
 
@@ -40,32 +45,37 @@ def shuffled_records(manifest: Manifest, split: str, shuffling: Shuffling) -> tf
     buffer: one that is written first may come last, but for the most part it comes together with
     those of the same shards. Serialized ones cost less memory to shuffle than parsed ones.
     """
-    stored, budget = stored_bytes(manifest, split), shuffling.budget
+    shards, budget = len(manifest.splits[split]), shuffling.budget
+    stored = _record_bytes(manifest, split)
+    records = (
+        _named_files(manifest, split)
+        .shuffle(shards, seed=shuffling.seed)
+        .interleave(
+            _records_of,
+            cycle_length=min(shards, SHARDS_AT_ONCE),
+            block_length=budget.records_of_a_shard(stored),
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
+        )
+    )
     fitting = budget.examples_to_draw_from(stored, manifest.counts[split])
-    each = budget.records_of_a_shard(stored)
-    records = shards_in_turn(manifest, split, shuffling.seed, each)
     return records.shuffle(shuffling.examples or fitting, seed=shuffling.seed)
 
 
-def shards_in_turn(manifest: Manifest, split: str, seed: Seed, each: int) -> tf.data.Dataset:
-    """The records of the shards in a random order of these: `each` of one, then of the next."""
-    shards = len(manifest.splits[split])
-    files = _named_files(manifest, split).shuffle(shards, seed=seed)
-    return files.interleave(
-        _records_of,
-        cycle_length=min(shards, SHARDS_AT_ONCE),
-        block_length=each,
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
-    )
-
-
 def _named_files(manifest: Manifest, split: str) -> tf.data.Dataset:
-    """Path and compression of each shard."""
+    """Path and compression of each shard, and the size of the buffer it is read through."""
     paths = [str(path) for path in manifest.shard_paths(split)]
-    kinds = [shard.compression.upper() for shard in manifest.splits[split]]
-    return tf.data.Dataset.from_tensor_slices((paths, kinds))
+    shards = manifest.splits[split]
+    kinds = [shard.compression.upper() for shard in shards]
+    large = _record_bytes(manifest, split) >= _LARGE_RECORD_BYTES
+    buffers = [0 if large and not shard.compression else _BUFFER_BYTES for shard in shards]
+    return tf.data.Dataset.from_tensor_slices((paths, kinds, tf.constant(buffers, tf.int64)))
 
 
-def _records_of(path: tf.Tensor, compression: tf.Tensor) -> tf.data.Dataset:
-    return tf.data.TFRecordDataset(path, compression_type=compression)
+def _record_bytes(manifest: Manifest, split: str) -> int:
+    stored = stored_bytes(manifest, split)
+    return max(stored, RECORD_BYTES) if manifest.schema.layout == "block" else stored
+
+
+def _records_of(path: tf.Tensor, compression: tf.Tensor, buffer: tf.Tensor) -> tf.data.Dataset:
+    return tf.data.TFRecordDataset(path, compression_type=compression, buffer_size=buffer)

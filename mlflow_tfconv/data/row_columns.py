@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,17 +54,25 @@ class RowColumns:
         full = tf.size(places) == tf.shape(padded)[0]
         return tf.cond(full, lambda: padded, lambda: tf.gather_nd(padded, places))
 
+    def places(self, names: Collection[str]) -> dict[str, tuple[int, int]]:
+        """Where in a row these features begin and end, in bytes; in the order of the row."""
+        found, at = {}, 0
+        for name in sorted(self.schema.features):
+            end = at + _size_bytes(self.schema.features[name])
+            if name in names:
+                found[name] = (at, end)
+            at = end
+        return found
+
     def columns(self, rows: tf.Tensor, names: Collection[str]) -> dict[str, tf.Tensor]:
         """The features of these names, each (batch, ...), from (batch, row_bytes) uint8."""
-        found: dict[str, tf.Tensor] = {}
-        at = 0
-        for name in sorted(self.schema.features):
-            spec = self.schema.features[name]
-            end = at + _size_bytes(spec)
-            if name in names:
-                found[name] = _values(rows[:, at:end], spec)
-            at = end
-        return {name: found[name] for name in self.schema.features if name in found}
+        places = self.places(names).items()
+        return self.features({name: rows[:, begin:end] for name, (begin, end) in places})
+
+    def features(self, columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Features, each (batch, ...), from their columns, (batch, bytes) uint8."""
+        specs = self.schema.features
+        return {name: _values(columns[name], specs[name]) for name in specs if name in columns}
 
 
 def _size_bytes(spec: FeatureSpec) -> int:

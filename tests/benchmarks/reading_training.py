@@ -13,7 +13,7 @@ import argparse
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from reading_pipelines import PIPELINES
 
 _PART = 50  # steps that are timed together
 _WARM_UP = 20
+_READY = 8  # batches
 
 
 def small_model(kind: Kind) -> keras.Model:
@@ -46,12 +47,6 @@ def small_model(kind: Kind) -> keras.Model:
     return model
 
 
-def endless(dataset: Any) -> Iterator[Any]:
-    """Pass after pass."""
-    while True:
-        yield from dataset
-
-
 class Timed:
     """Training steps, timed in parts of fifty.
 
@@ -64,7 +59,8 @@ class Timed:
 
     def __init__(self, model: keras.Model, dataset: Any) -> None:
         self._step = tf.function(_train_step(model), reduce_retracing=True)
-        self._batches = endless(dataset)
+        # One stream over all passes, as the package's own training has it.
+        self._batches = iter(dataset.repeat().prefetch(_READY))
         self._still = next(self._batches)
         self.wait_s = self.stream_s = self.still_s = 0.0
         self.steps = 0

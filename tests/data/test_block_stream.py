@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from mlflow_tfconv.data import block_stream
 from mlflow_tfconv.data.framing import framed
 from mlflow_tfconv.data.manifest import Manifest, write_manifest
+from mlflow_tfconv.data.named_stream import named_batches
 from mlflow_tfconv.data.reading import read_dataset
 from mlflow_tfconv.data.rows import row_bytes, row_of, rows_per_record
 from mlflow_tfconv.data.schema import FeatureSpec, Schema
@@ -29,7 +31,8 @@ SCHEMA = Schema(
     label=("label",),
     layout="block",
 )
-PER_RECORD = rows_per_record(row_bytes(SCHEMA))
+ROW_BYTES = row_bytes(SCHEMA)
+PER_RECORD = rows_per_record(ROW_BYTES)
 WriteBlocks = Callable[..., Manifest]
 
 
@@ -42,9 +45,12 @@ def example(number: int) -> dict[str, np.ndarray[Any, Any]]:
     }
 
 
-@pytest.fixture
-def write_blocks(tmp_path: Path) -> WriteBlocks:
+@pytest.fixture(params=[ROW_BYTES, ROW_BYTES + 1], ids=["large rows", "small rows"])
+def write_blocks(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> WriteBlocks:
     """Writes examples 0, 1, 2 ... into shards of so many each."""
+    monkeypatch.setattr(block_stream, "_LARGE_ROW_BYTES", request.param)
 
     def write(*counts: int, compression: Compression = "") -> Manifest:
         numbers, shards = itertools.count(), []
@@ -122,16 +128,37 @@ def test_the_order_is_well_mixed(write_blocks: WriteBlocks) -> None:
     assert np.abs(np.diff(order)).mean() > count / 5  # of a uniform order: count / 3
 
 
-def test_a_shard_that_changes_while_it_is_read_is_told(write_blocks: WriteBlocks) -> None:
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda path: os.utime(path, ns=(1, 1)), "size or time is another"),
+        (lambda path: path.unlink(), "No such file"),
+    ],
+)
+def test_a_shard_that_changes_while_it_is_read_is_told(
+    write_blocks: WriteBlocks, change: Callable[[Path], None], says: str
+) -> None:
     manifest = write_blocks(2 * PER_RECORD)
     dataset = read_dataset(manifest, "train", 2, shuffle=True)
-    (path,) = manifest.shard_paths("train")
-    os.utime(path, ns=(1, 1))
-    with pytest.raises(tf.errors.OpError, match="has changed while it was read"):
+    change(manifest.shard_paths("train")[0])
+    with pytest.raises(tf.errors.OpError, match=says):
         labels_of(dataset)
-    path.unlink()
-    with pytest.raises(tf.errors.OpError, match="No such file"):
-        labels_of(dataset)
+
+
+def test_batches_at_the_begin_can_be_left_out(write_blocks: WriteBlocks) -> None:
+    manifest = write_blocks(PER_RECORD + 3)
+    asked = {"shuffle": True, "seed": 5}
+    whole = labels_of(read_dataset(manifest, "train", 8, **asked))
+    assert labels_of(read_dataset(manifest, "train", 8, skip=2, **asked)) == whole[16:]
+
+
+def test_some_features_of_some_examples_are_read(write_blocks: WriteBlocks) -> None:
+    manifest = write_blocks(PER_RECORD + 3, 9)
+    wanted = np.array([0, 5, PER_RECORD + 2, PER_RECORD + 3, PER_RECORD + 11])
+    (batch,) = named_batches(manifest, "train", {"flag", "x"}, 64, numbers=wanted)
+    assert set(batch) == {"flag", "x"}
+    assert (batch["x"].numpy()[:, 0, 0] == wanted / 2).all()
+    assert (batch["flag"].numpy() == (wanted % 2 == 1)).all()
 
 
 def test_a_shard_of_another_layout_is_told(write_blocks: WriteBlocks) -> None:
