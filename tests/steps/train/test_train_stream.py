@@ -72,6 +72,7 @@ def test_random_changes_differ_between_epochs(dataset: Dataset) -> None:
 def images(
     dataset: Dataset, config: TrainConfig, *, augment_fn: Any = None, first_epoch: int = 0
 ) -> list[np.ndarray]:
+    tf.random.set_seed(config.seed)  # as every training begins
     job = job_of(dataset, config, augment_fn)
     span = Span(first=first_epoch, last=config.epochs, skip=0, steps=job.steps_per_epoch)
     return [image.numpy() for image, _ in training_stream(job, span)]
