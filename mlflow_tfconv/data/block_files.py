@@ -18,6 +18,7 @@ from mlflow_tfconv.errors import DataError
 _HEADER_BYTES = 12  # in front of a record: its length and the checksum of that
 _FRAME_BYTES = _HEADER_BYTES + 4  # and behind it the checksum of its data
 _OPEN_FILES = 128
+_ALIGNMENT_BYTES = 64
 
 Numbers = np.ndarray[Any, np.dtype[np.int64]]
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
@@ -81,7 +82,7 @@ class BlockFiles:
         """
         shards, local = _places(self.records, records)
         there = self._rows_in(shards, local)
-        rows = np.empty((int(there.sum()), self.row_bytes), dtype=np.uint8)
+        rows = _empty(int(there.sum()), self.row_bytes)
         ends = np.cumsum(there * self.row_bytes).tolist()
         free = rows.data.cast("B")
         into = ([free[begin:end]] for begin, end in zip([0, *ends], ends, strict=False))
@@ -105,7 +106,7 @@ class BlockFiles:
         for begin, end in columns:
             if begin > at:
                 parts.append((memoryview(bytearray(begin - at)), 0))
-            array = np.empty((len(examples), end - begin), dtype=np.uint8)
+            array = _empty(len(examples), end - begin)
             arrays.append(array)
             parts.append((array.data.cast("B"), end - begin))
             at = end
@@ -157,6 +158,13 @@ class _OpenFile:
 @lru_cache(maxsize=_OPEN_FILES)
 def _opened(path: Path, state: tuple[int, int]) -> _OpenFile:  # noqa: ARG001 (another state, another file)
     return _OpenFile(path)
+
+
+def _empty(count: int, size_bytes: int) -> Bytes:
+    """Memory for so many rows, placed so that TensorFlow takes it as it is; else it makes a copy."""
+    whole = np.empty(count * size_bytes + _ALIGNMENT_BYTES, dtype=np.uint8)
+    begin = -whole.ctypes.data % _ALIGNMENT_BYTES
+    return whole[begin : begin + count * size_bytes].reshape(count, size_bytes)
 
 
 def _places(counts: Numbers, numbers: Numbers) -> tuple[Numbers, Numbers]:

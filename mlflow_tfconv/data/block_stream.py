@@ -15,10 +15,10 @@ from mlflow_tfconv.data.picking import Indices, picked
 from mlflow_tfconv.data.record_stream import Seed, Shuffling, ordered_records, shuffled_records
 from mlflow_tfconv.data.row_columns import RowColumns
 
-_POOL_BYTES = 12_000_000
+_POOL_BYTES = 8_000_000
 _AT_ONCE = 2
 # From this size on it takes less time to read each row from its place than to copy it about.
-_LARGE_ROW_BYTES = 4096
+_LARGE_ROW_BYTES = 32_768
 _FEW_COLUMNS = 32
 
 Arrange = Callable[[dict[str, Any]], Any]
@@ -69,9 +69,9 @@ class Blocks:
 
         The records (about 256 KB of examples that were written one after the other) of all shards
         are put into a random order; so an example may come at any place. So many of them as make
-        64 MB of large examples (from 4 KB on), or 12 MB of small ones, are taken together and their
+        64 MB of large examples (from 32 KB on), or 8 MB of small ones, are taken together and their
         examples put into a random order. Every batch is thus drawn from dozens of places all over
-        the split, and what was written together comes within the same 64 or 12 MB.
+        the split, and what was written together comes within the same 64 or 8 MB.
 
         Compressed shards can't be read in any order: see `shuffled_records`.
         """
