@@ -45,5 +45,5 @@ def named_batches(
         else:
             records = picked(records.batch(_RECORDS_AT_ONCE), numbers).rebatch(batch_size)
         parse = as_written(batch_parser(manifest.schema, names))
-        batches = records.map(parse, num_parallel_calls=tf.data.AUTOTUNE)
+        batches = records.map(parse, num_parallel_calls=budget.batches_at_once(batch_bytes))
     return batches.prefetch(budget.batches_ahead(batch_bytes)).with_options(budget.options())

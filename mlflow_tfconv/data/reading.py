@@ -95,6 +95,7 @@ def read_dataset(
     order = shuffling(examples, shuffle, seed)
     batches = batching(examples, batch_size, drop_remainder=drop_remainder, skip=skip)
     batch_size = batches.size
+    budget, batch_bytes = MemoryBudget(), batch_size * example_bytes(found, split)
     if found.schema.layout == "block":
         schema = found.schema
         blocks = Blocks(
@@ -115,24 +116,23 @@ def read_dataset(
             pools = bucketing.sorted(records, found, split, batch_size, order)
             records = pools.rebatch(batch_size, drop_remainder=drop_remainder)
         parse = _parser(found.schema, ragged, bucketing)
-        dataset = _after(records, skip).map(parse, num_parallel_calls=tf.data.AUTOTUNE)
+        dataset = _after(records, skip).map(
+            parse, num_parallel_calls=budget.batches_at_once(batch_bytes)
+        )
     # A shard that ends early at a whole record is told from its count.
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(batches.count))
     dataset = dataset.repeat() if repeat else dataset
-    return _read_ahead(dataset, batch_size * example_bytes(found, split), prefetch_to)
+    ahead = dataset.prefetch(budget.batches_ahead(batch_bytes)).with_options(budget.options())
+    return ahead if prefetch_to is None else _on_device(ahead, prefetch_to)
 
 
 def _after(batches: tf.data.Dataset, skip: int) -> tf.data.Dataset:
     return batches.skip(skip) if skip else batches
 
 
-def _read_ahead(dataset: tf.data.Dataset, batch_bytes: int, device: str | None) -> tf.data.Dataset:
-    budget = MemoryBudget()
-    ahead = dataset.prefetch(budget.batches_ahead(batch_bytes)).with_options(budget.options())
-    if device is None:
-        return ahead
+def _on_device(batches: tf.data.Dataset, device: str) -> tf.data.Dataset:
     require_device(device)
-    return ahead.apply(tf.data.experimental.prefetch_to_device(device, _BATCHES_ON_DEVICE))
+    return batches.apply(tf.data.experimental.prefetch_to_device(device, _BATCHES_ON_DEVICE))
 
 
 def _bucketing(schema: Schema, feature: str | None, boundaries: Sequence[int]) -> Bucketing | None:

@@ -11,6 +11,7 @@ from mlflow_tfconv.data.manifest import Manifest
 from mlflow_tfconv.data.memory_budget import SHARDS_AT_ONCE, MemoryBudget, stored_bytes
 from mlflow_tfconv.data.rows import RECORD_BYTES
 
+_READERS = 4
 _BUFFER_BYTES = 262_144
 # Larger records are quicker read straight from the file: three calls, and a copy less.
 _LARGE_RECORD_BYTES = 65_536
@@ -54,7 +55,7 @@ def shuffled_records(manifest: Manifest, split: str, shuffling: Shuffling) -> tf
             _records_of,
             cycle_length=min(shards, SHARDS_AT_ONCE),
             block_length=budget.records_of_a_shard(stored),
-            num_parallel_calls=tf.data.AUTOTUNE,
+            num_parallel_calls=min(shards, _READERS),
             deterministic=True,
         )
     )
