@@ -52,7 +52,7 @@ def _variants(noun: Variants, _: ResolvedRecipe) -> Any:
 
 
 def _report(noun: Reports, _: ResolvedRecipe) -> Any:
-    from mlflow_tfconv.steps.benchmark.report import BenchmarkReport
+    from mlflow_tfconv.steps.benchmark.report.report import BenchmarkReport
 
     return BenchmarkReport(noun).to_dataframe()
 

@@ -15,7 +15,7 @@ from mlflow_tfconv.steps.register.config import RegisterConfig
 if TYPE_CHECKING:  # recipe_config imports this file
     from mlflow_tfconv.config.recipe_config import RecipeConfig
 
-#: The metrics of steps/benchmark/quality.py, whose import takes longer than reading a recipe.
+#: The metrics of steps/benchmark/statistics/quality.py, whose import takes longer than reading a recipe.
 BUILT_IN = ("accuracy", "top5", "f1", "mae", "mse", "rmse", "r2")
 #: What is measured when nothing is asked for: the first of classes, the second of numbers.
 _BY_DEFAULT = ("accuracy", "mae")

@@ -74,7 +74,7 @@ def test_the_primary_metric_is_the_first_measured_unless_it_is_said(root):
 
 
 def test_the_names_of_the_built_in_metrics_are_those_of_the_benchmark():
-    from mlflow_tfconv.steps.benchmark import quality
+    from mlflow_tfconv.steps.benchmark.statistics import quality
 
     assert set(BUILT_IN) == set(quality.BUILT_IN)
 

@@ -15,7 +15,7 @@ from mlflow_tfconv.engine.parts import Parts
 from mlflow_tfconv.engine.step import MetricSpec, Step, StepContext, StepResult
 from mlflow_tfconv.errors import ConfigError
 from mlflow_tfconv.steps.benchmark.config import BenchmarkConfig
-from mlflow_tfconv.steps.benchmark.report import BenchmarkReport
+from mlflow_tfconv.steps.benchmark.report.report import BenchmarkReport
 
 if TYPE_CHECKING:
     from mlflow_tfconv.runtimes.batches_of import Samples
@@ -50,7 +50,9 @@ class BenchmarkStep(Step[BenchmarkConfig]):
             BenchmarkError: None of the variants can be measured, or there are no examples.
         """
         require_gpus(context.device)
-        from mlflow_tfconv.steps.benchmark import results, session, stored_examples
+        from mlflow_tfconv.steps.benchmark import stored_examples
+        from mlflow_tfconv.steps.benchmark.driver import session
+        from mlflow_tfconv.steps.benchmark.report import results
 
         parts = context.parts or Parts(workdir / "parts")
         examples = stored_examples.from_dataset(source.inputs, self.config, parts, context)
@@ -101,7 +103,9 @@ def benchmark(
     _require_what_quality_needs(samples, labels, asked)
     parsed = device if isinstance(device, Device) else Device.parse(device, device_options)
     require_gpus(parsed)
-    from mlflow_tfconv.steps.benchmark import candidates, quality, session, stored_examples
+    from mlflow_tfconv.steps.benchmark import candidates, stored_examples
+    from mlflow_tfconv.steps.benchmark.driver import session
+    from mlflow_tfconv.steps.benchmark.statistics import quality
 
     context = StepContext(device=parsed, metrics=tuple(MetricSpec(name=name) for name in asked))
     quality.chosen_metrics(context.metrics, None)  # a misspelt one is told before anything runs

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mlflow_tfconv.artifacts import Reports, VariantReport
-from mlflow_tfconv.steps.benchmark.pictures import _apart, quality_against_latency
+from mlflow_tfconv.steps.benchmark.report.pictures import _apart, quality_against_latency
 
 
 @pytest.mark.parametrize("heights", [[0.5] * 7, [0.1, 0.9, 0.9, 0.95], [0.97] * 16, [0.3]])

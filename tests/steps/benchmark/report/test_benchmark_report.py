@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mlflow_tfconv.artifacts import Reports, VariantReport
-from mlflow_tfconv.steps.benchmark.report import BenchmarkReport
+from mlflow_tfconv.steps.benchmark.report.report import BenchmarkReport
 
 REPORT = BenchmarkReport(
     Reports(

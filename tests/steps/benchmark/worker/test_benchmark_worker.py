@@ -15,14 +15,14 @@ import pytest
 
 import mlflow_tfconv
 from mlflow_tfconv.errors import BenchmarkError, DeviceError
+from mlflow_tfconv.steps.benchmark.driver.worker_process import WorkerLimits, run_worker
 from mlflow_tfconv.steps.benchmark.examples import store_batch
-from mlflow_tfconv.steps.benchmark.job import Job, samples_file
-from mlflow_tfconv.steps.benchmark.process import WorkerLimits, run_worker
+from mlflow_tfconv.steps.benchmark.worker.job import Job, samples_file
 
 LIMITS = WorkerLimits(time_limit_s=60)
 _MODULES_AFTER = """
 import sys
-from mlflow_tfconv.steps.benchmark import worker
+from mlflow_tfconv.steps.benchmark.worker import __main__ as worker
 assert worker.main(sys.argv[1:]) == 0
 print(*sys.modules)
 """

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from mlflow_tfconv.steps.benchmark.timing import Timing, once_ns, timed
+from mlflow_tfconv.steps.benchmark.worker.timing import Timing, once_ns, timed
 
 
 def quick(call: object, *, min_time_s: float, min_count: int) -> Timing:

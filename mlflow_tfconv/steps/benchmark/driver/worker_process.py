@@ -14,7 +14,7 @@ from typing import Any
 
 from mlflow_tfconv.environment import DEFAULTS
 from mlflow_tfconv.errors import BenchmarkError, DeviceError
-from mlflow_tfconv.steps.benchmark.job import RESULT_FILE, Job
+from mlflow_tfconv.steps.benchmark.worker.job import RESULT_FILE, Job
 
 WORKER = (sys.executable, "-m", "mlflow_tfconv.steps.benchmark.worker")
 LOG_FILE = "worker.log"
@@ -66,7 +66,7 @@ def _started(command: Sequence[str], job: Job, log: Any) -> subprocess.Popen[byt
 
 
 def _environment(job: Job) -> dict[str, str]:
-    home = str(Path(__file__).parents[3])
+    home = str(Path(__file__).parents[4])
     path = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
     hidden: Mapping[str, str] = {"CUDA_VISIBLE_DEVICES": "-1"} if job.device == "cpu" else {}
     return {**_QUIET, **os.environ, **hidden, "PYTHONPATH": path, "PYTHONFAULTHANDLER": "1"}

@@ -9,7 +9,7 @@ import pytest
 
 from mlflow_tfconv.engine.step import MetricSpec
 from mlflow_tfconv.errors import BenchmarkError, ConfigError
-from mlflow_tfconv.steps.benchmark.quality import (
+from mlflow_tfconv.steps.benchmark.statistics.quality import (
     BUILT_IN,
     agreement,
     chosen_metrics,

@@ -14,8 +14,8 @@ from mlflow_tfconv.engine.events import Emit, Message, Metric, Progress, Tag
 from mlflow_tfconv.errors import BenchmarkError, ConversionError, TfconvError
 from mlflow_tfconv.formats.model_files import model_bytes
 from mlflow_tfconv.steps.benchmark.candidates import reference_first
-from mlflow_tfconv.steps.benchmark.measurement import Bench, Measurement
-from mlflow_tfconv.steps.benchmark.quality import (
+from mlflow_tfconv.steps.benchmark.driver.measurement import Bench, Measurement
+from mlflow_tfconv.steps.benchmark.statistics.quality import (
     QualityMetric,
     agreement,
     default_metrics,

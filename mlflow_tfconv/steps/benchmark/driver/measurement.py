@@ -21,16 +21,21 @@ from mlflow_tfconv.device import Device
 from mlflow_tfconv.engine.parts import Parts
 from mlflow_tfconv.errors import BenchmarkError
 from mlflow_tfconv.steps.benchmark.config import BenchmarkConfig
-from mlflow_tfconv.steps.benchmark.job import RESULT_FILE, Job, samples_file
+from mlflow_tfconv.steps.benchmark.driver.worker_process import (
+    LOG_FILE,
+    WORKER,
+    WorkerLimits,
+    run_worker,
+)
 from mlflow_tfconv.steps.benchmark.model_files import files_digest
-from mlflow_tfconv.steps.benchmark.process import LOG_FILE, WORKER, WorkerLimits, run_worker
-from mlflow_tfconv.steps.benchmark.stability import (
+from mlflow_tfconv.steps.benchmark.statistics.stability import (
     Samples,
     doubt,
     latency_metrics,
     unstable_note,
 )
 from mlflow_tfconv.steps.benchmark.stored_examples import StoredExamples
+from mlflow_tfconv.steps.benchmark.worker.job import RESULT_FILE, Job, samples_file
 
 _TIMING_FIELDS = ("batch_sizes", "min_time_s", "min_count", "warmup_time_s", "warmup_limit_s")
 _LIBRARIES = {

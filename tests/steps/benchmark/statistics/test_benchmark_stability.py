@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mlflow_tfconv.steps.benchmark.stability import doubt, latency_metrics, unstable_note
+from mlflow_tfconv.steps.benchmark.statistics.stability import doubt, latency_metrics, unstable_note
 
 CALM = {"steady": True, "busy_others": 0.0}
 

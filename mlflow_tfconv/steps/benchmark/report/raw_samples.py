@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mlflow_tfconv.steps.benchmark.measurement import Measurement
+from mlflow_tfconv.steps.benchmark.driver.measurement import Measurement
 
 
 def write_raw_samples(measurements: Mapping[str, Measurement], file: Path) -> None:

@@ -12,10 +12,10 @@ from mlflow_tfconv.device import driver_state
 from mlflow_tfconv.engine.parts import Parts
 from mlflow_tfconv.engine.step import StepContext
 from mlflow_tfconv.steps.benchmark.candidates import Model, candidates
-from mlflow_tfconv.steps.benchmark.comparison import Comparison, Judge, compared
 from mlflow_tfconv.steps.benchmark.config import BenchmarkConfig
-from mlflow_tfconv.steps.benchmark.measurement import Bench, library_versions, machine
-from mlflow_tfconv.steps.benchmark.quality import chosen_metrics
+from mlflow_tfconv.steps.benchmark.driver.comparison import Comparison, Judge, compared
+from mlflow_tfconv.steps.benchmark.driver.measurement import Bench, library_versions, machine
+from mlflow_tfconv.steps.benchmark.statistics.quality import chosen_metrics
 from mlflow_tfconv.steps.benchmark.stored_examples import StoredExamples
 
 _LIBRARIES = ("mlflow-tfconv", "numpy", "onnxruntime", "onnxruntime-gpu", "tensorflow", "keras")

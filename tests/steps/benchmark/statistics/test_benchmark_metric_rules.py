@@ -9,7 +9,7 @@ import pytest
 
 from mlflow_tfconv.engine.step import MetricSpec
 from mlflow_tfconv.errors import ConfigError
-from mlflow_tfconv.steps.benchmark.metric_rules import check_metrics
+from mlflow_tfconv.steps.benchmark.statistics.metric_rules import check_metrics
 
 
 def test_built_in_metrics_and_functions_with_a_direction_pass() -> None:
@@ -30,7 +30,7 @@ def test_a_misspelt_metric_is_told() -> None:
 
 def test_the_rules_need_neither_numpy_nor_tensorflow() -> None:
     code = (
-        "import sys, mlflow_tfconv.steps.benchmark.metric_rules; "
+        "import sys, mlflow_tfconv.steps.benchmark.statistics.metric_rules; "
         "sys.exit(bool({'numpy', 'tensorflow', 'mlflow'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -11,7 +11,7 @@ import numpy as np
 
 from mlflow_tfconv.engine.step import MetricSpec
 from mlflow_tfconv.errors import BenchmarkError, ConfigError
-from mlflow_tfconv.steps.benchmark.metric_rules import (
+from mlflow_tfconv.steps.benchmark.statistics.metric_rules import (
     EVALUATE_FILE,
     GREATER_IS_BETTER,
     check_metrics,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlflow_tfconv.steps.benchmark.memory import (
+from mlflow_tfconv.steps.benchmark.worker.memory import (
     host_peak_bytes,
     host_resident_bytes,
     opened_gpu_memory,

@@ -47,14 +47,14 @@ from mlflow_tfconv.steps.benchmark.examples import (
     stored_batches,
     timing_batches,
 )
-from mlflow_tfconv.steps.benchmark.job import RESULT_FILE, Job, outputs_file, samples_file
-from mlflow_tfconv.steps.benchmark.memory import (
+from mlflow_tfconv.steps.benchmark.worker.job import RESULT_FILE, Job, outputs_file, samples_file
+from mlflow_tfconv.steps.benchmark.worker.memory import (
     GpuMemory,
     host_peak_bytes,
     host_resident_bytes,
     opened_gpu_memory,
 )
-from mlflow_tfconv.steps.benchmark.timing import once_ns, timed
+from mlflow_tfconv.steps.benchmark.worker.timing import once_ns, timed
 
 _PR_SET_PDEATHSIG = 1
 _USER_FILE = "steps/train.py"

@@ -8,10 +8,10 @@ from mlflow_tfconv.artifacts import Reports
 from mlflow_tfconv.engine.cards import Card, Picture, Table, Text
 from mlflow_tfconv.engine.events import ArtifactFile, Tag
 from mlflow_tfconv.engine.step import StepContext, StepResult
-from mlflow_tfconv.steps.benchmark.comparison import Comparison
-from mlflow_tfconv.steps.benchmark.pictures import quality_against_latency
-from mlflow_tfconv.steps.benchmark.raw_samples import write_raw_samples
-from mlflow_tfconv.steps.benchmark.report import BenchmarkReport
+from mlflow_tfconv.steps.benchmark.driver.comparison import Comparison
+from mlflow_tfconv.steps.benchmark.report.pictures import quality_against_latency
+from mlflow_tfconv.steps.benchmark.report.raw_samples import write_raw_samples
+from mlflow_tfconv.steps.benchmark.report.report import BenchmarkReport
 
 _FOLDER = "benchmark"
 

@@ -1,0 +1,1 @@
+"""Starts the workers, takes turns, and reads back what they measured."""

@@ -1,0 +1,1 @@
+"""Functions on arrays that say what raw numbers mean. Needs numpy only."""

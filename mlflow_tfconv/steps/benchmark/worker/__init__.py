@@ -1,0 +1,1 @@
+"""What runs in the measured process: numpy and onnxruntime, TensorFlow only where a format needs it."""
