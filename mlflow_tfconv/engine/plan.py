@@ -82,7 +82,7 @@ def ingredients(
         "outside": dict(step.outside()),
         "upstream": feeds,
         "libraries": versions,
-        "reads": {name: _read(plan.context, name) for name in step.reads},
+        "reads": {name: _read(plan.context, name) for name in step.decided_by()},
     }
 
 

@@ -129,3 +129,7 @@ class Step(ABC, Generic[ConfigT]):
     def needed_functions(self) -> Mapping[str, tuple[str, ...]]:
         """Files of the recipe to the functions in them that this config will call."""
         return {}
+
+    def decided_by(self) -> tuple[str, ...]:
+        """Fields of StepContext (or `settings.<key>`) that decide a re-run with this config."""
+        return self.reads

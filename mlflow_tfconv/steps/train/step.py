@@ -57,6 +57,10 @@ class TrainStep(Step[TrainConfig]):
         files = base.files if isinstance(base, StartFromConfig) else (base,)
         return tuple(Path(file) for file in files if file is not None)
 
+    def decided_by(self) -> tuple[str, ...]:
+        """The device and its limits, where the batch size is measured on it."""
+        return (*self.reads, "device") if self.config.batch_size == "auto" else self.reads
+
     def run(
         self, source: Dataset, workdir: Path, context: StepContext = StepContext()
     ) -> StepResult:

@@ -93,3 +93,8 @@ def test_on_a_gpu_its_limit_counts(
     texts = [e.text for e in said if isinstance(e, Message)]
     assert texts[0].startswith("batch_size: auto found ")
     assert any("at most 1,500 MB, taken as needed" in text for text in texts)
+
+
+def test_another_limit_of_the_device_finds_the_batch_size_anew():
+    assert TrainStep(TrainConfig(batch_size="auto")).decided_by() == ("device",)
+    assert TrainStep(TrainConfig(batch_size=64)).decided_by() == ()
