@@ -303,6 +303,8 @@ class VariantReport:
         failure: Why it could not be measured, or None.
         fingerprint: That of the variant.
         path: The file that was measured.
+        intervals: Metric name to the bounds that hold its true value with 95 % confidence, where
+            they are known.
     """
 
     run_name: str
@@ -311,6 +313,7 @@ class VariantReport:
     failure: str | None = None
     fingerprint: str = ""
     path: Path | None = None
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
