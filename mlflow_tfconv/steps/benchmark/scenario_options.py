@@ -124,7 +124,7 @@ class ConcurrentOptions:
 
 
 def _require_counts(name: str, values: Sequence[int], example: str) -> None:
-    whole = all(isinstance(value, int) and value > 0 for value in values)
+    whole = all(type(value) is int and value > 0 for value in values)
     _require(whole, name, values, f"whole numbers above 0, such as {example}")
     _require(len(set(values)) == len(values), name, values, "each number once")
 

@@ -1,0 +1,38 @@
+"""How memory is measured, and for which budget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mlflow_tfconv.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryOptions:
+    """How memory is measured.
+
+    Attributes:
+        budget_mb: `footprint/largest_batch` is the largest batch that fits into this (10^6 bytes;
+            of the GPU where one computes, else of the process); nothing asks for none.
+        interval_ms: Time between two points of the curve of memory over time. The peak of the host
+            does not depend on it: the kernel keeps it.
+        estimate: Whether the memory is also estimated from the model's shapes.
+    """
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (read by pydantic off the class)
+
+    budget_mb: float | None = None
+    interval_ms: float = 2.0
+    estimate: bool = True
+
+    def __post_init__(self) -> None:
+        if self.budget_mb is not None and not 0 < self.budget_mb < float("inf"):
+            raise _out_of_range("budget_mb", self.budget_mb, "a number of MB above 0, or null")
+        if not 0.5 <= self.interval_ms <= 1000:
+            raise _out_of_range("interval_ms", self.interval_ms, "between 0.5 and 1000 ms")
+
+
+def _out_of_range(name: str, received: float, expected: str) -> ConfigError:
+    return ConfigError(
+        f"benchmark.memory.{name} can't be used.", received=repr(received), expected=expected
+    )
