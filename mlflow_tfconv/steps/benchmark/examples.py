@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.random import Generator, default_rng  # here, so that no model's memory holds it
+import numpy.random  # here, so that no model's memory holds it
 
 from mlflow_tfconv.artifacts import TensorSpec
 from mlflow_tfconv.errors import BenchmarkError
+from mlflow_tfconv.runtimes.random_inputs import random_inputs
 
 Batch = dict[str, np.ndarray[Any, Any]]
 PREFIX = "="  # keeps an input named "file" apart from the argument of np.savez
@@ -66,27 +67,47 @@ def size_of(batch: Batch) -> int:
 
 
 def random_batch(inputs: Sequence[TensorSpec], batch_size: int) -> Batch:
-    """The same random values each time: floats in [0, 1), integers 0 and 1.
+    """The same values each time, as `random_inputs` draws them; text as str objects.
+
+    An input whose first dimension is fixed, or that has none, keeps its shape: a table, a state, a
+    rate. Other dimensions that vary are of the sizes that `made_up` tells.
 
     Raises:
-        BenchmarkError: A dimension besides the batch varies, or an input is text.
+        BenchmarkError: numpy has no values of the type of an input.
     """
-    generator = default_rng(0)
-    return {spec.name: _random(spec, batch_size, generator) for spec in inputs}
+    for spec in inputs:
+        _require_a_known_type(spec)
+    (batch,) = random_inputs(inputs, batches=1, batch_size=batch_size)
+    return {spec.name: _as_taken(batch[spec.name], spec) for spec in inputs}
 
 
-def _random(spec: TensorSpec, count: int, generator: Generator) -> Any:
-    if None in spec.shape[1:] or spec.dtype == "string":
+def made_up(inputs: Sequence[TensorSpec]) -> str:
+    """What `random_batch` gives where sizes vary besides the batch: "x (batch, 8)"; else empty."""
+    varying = [spec for spec in inputs if None in spec.shape[1:]]
+    shapes = random_batch(varying, 1)
+    return ", ".join(
+        f"{spec.name} ({', '.join(map(str, ('batch', *shapes[spec.name].shape[1:])))})"
+        for spec in varying
+    )
+
+
+def _require_a_known_type(spec: TensorSpec) -> None:
+    if spec.dtype in ("string", "object"):
+        return
+    try:
+        np.dtype(spec.dtype)
+    except TypeError as error:
         raise BenchmarkError(
-            f"No input can be made up for {spec.name!r}.",
+            f"No values of the type of the input {spec.name!r} can be made: numpy lacks it.",
             received=f"{spec.dtype} {list(spec.shape)}",
-            expected="a numeric type, and a shape that varies in the batch only",
-            fix="Give real examples: `samples`, or a dataset.",
-        )
-    shape = (count, *(size or 1 for size in spec.shape[1:]))
-    if np.issubdtype(np.dtype(spec.dtype), np.floating):
-        return generator.random(shape).astype(spec.dtype)
-    return generator.integers(0, 2, shape).astype(spec.dtype)
+            expected="a type of numpy's, such as float32, float16, int8 or bool, or text",
+            fix="Export the model with float32 inputs that it casts itself.",
+        ) from error
+
+
+def _as_taken(value: np.ndarray[Any, Any], spec: TensorSpec) -> np.ndarray[Any, Any]:
+    """Text as str; bfloat16, where TensorFlow has taught numpy that type, was drawn as float32."""
+    return _text(as_stored(value)) if value.dtype.kind == "O" else value.astype(spec.dtype)
 
 
 def as_stored(value: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -97,10 +118,6 @@ def as_stored(value: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         t.decode("utf-8", "surrogateescape") if isinstance(t, bytes) else t for t in value.flat
     ]
     return np.array(texts, dtype=str).reshape(value.shape)
-
-
-def _decoded(item: Any) -> str:
-    return item.decode("utf-8", "surrogateescape") if isinstance(item, bytes) else str(item)
 
 
 def _text(value: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -10,6 +10,7 @@ import pytest
 from mlflow_tfconv.artifacts import TensorSpec
 from mlflow_tfconv.errors import BenchmarkError
 from mlflow_tfconv.steps.benchmark.examples import (
+    made_up,
     of_size,
     random_batch,
     split_to,
@@ -75,6 +76,30 @@ def test_made_up_inputs_are_the_same_each_time_and_of_the_right_type() -> None:
     assert np.array_equal(batch["x"], random_batch(specs, 4)["x"])
 
 
-def test_no_input_is_made_up_where_its_size_varies() -> None:
-    with pytest.raises(BenchmarkError, match="Give real examples"):
-        random_batch((TensorSpec(name="x", dtype="float32", shape=(None, None)),), 1)
+def test_sizes_that_vary_are_made_up_and_told() -> None:
+    specs = (
+        TensorSpec(name="ids", dtype="int64", shape=(None, None)),
+        TensorSpec(name="image", dtype="float32", shape=(None, None, None, 3)),
+        TensorSpec(name="x", dtype="float32", shape=(None, 4)),
+    )
+    batch = random_batch(specs, 2)
+    assert batch["ids"].shape == (2, 8)
+    assert batch["image"].shape == (2, 32, 32, 3)
+    assert made_up(specs) == "ids (batch, 8), image (batch, 32, 32, 3)"
+    assert made_up(specs[2:]) == ""
+
+
+def test_tables_rates_and_texts_are_made_up_as_they_are_taken() -> None:
+    specs = (
+        TensorSpec(name="table", dtype="float16", shape=(3, 2)),
+        TensorSpec(name="rate", dtype="float32", shape=()),
+        TensorSpec(name="text", dtype="string", shape=(None,)),
+    )
+    batch = random_batch(specs, 5)
+    assert [value.shape for value in batch.values()] == [(3, 2), (), (5,)]
+    assert all(isinstance(text, str) for text in batch["text"])
+
+
+def test_types_that_numpy_lacks_are_told() -> None:
+    with pytest.raises(BenchmarkError, match="numpy lacks it"):
+        random_batch((TensorSpec(name="x", dtype="float8e4m3fn", shape=(None, 2)),), 1)
