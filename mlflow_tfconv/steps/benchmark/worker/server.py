@@ -1,0 +1,267 @@
+"""Server: queries arrive at random; which rate of them can be borne within a latency bound?
+
+After MLPerf's server scenario, taken from LoadGen: Poisson arrivals of a fixed seed; latency counted
+from the scheduled arrival; a share of the queries (the quantile, by default the 99th percentile) must
+keep the bound; the number of late ones that proves it ("early stopping"); the search outwards and
+then by halves. Not taken: its minimum of 600 s a run.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlflow_tfconv.steps.benchmark.scenario_options import ServerOptions
+from mlflow_tfconv.steps.benchmark.worker.arrivals import (
+    Nanoseconds,
+    poisson_arrivals_ns,
+    predicted_rate,
+)
+from mlflow_tfconv.steps.benchmark.worker.early_stopping import allowed_late, fewest_answers
+from mlflow_tfconv.steps.benchmark.worker.pinning import thread_placement
+from mlflow_tfconv.steps.benchmark.worker.rate_search import Bracket, searched
+from mlflow_tfconv.steps.benchmark.worker.scenario_batches import (
+    batches_of_size,
+    calls_of,
+    size_for,
+)
+from mlflow_tfconv.steps.benchmark.worker.serving import Run, Terms, served
+from mlflow_tfconv.steps.benchmark.worker.streams import streamed
+
+if TYPE_CHECKING:  # the opened model knows all commands
+    from mlflow_tfconv.steps.benchmark.worker.opened_model import OpenedModel
+
+#: The default bound in medians of a single stream: at five, a server that takes one query at a time
+#: can be busy for somewhat more than half of its time. At two hardly any queue is allowed, at
+#: twenty the rate says no more than the throughput does.
+BOUND_IN_MEDIANS = 5
+#: On a machine on which single answers take much longer than their median the bound is so many of
+#: their 99th percentiles: one that breaks without a queue says nothing of rates.
+BOUND_IN_P99 = 2
+_SINGLE_S = 0.3
+_FEWEST_SINGLE = 100
+_LATE_IN_A_TRIAL = 4  # a trial has answers enough to bear so many late ones
+_LEAST_LOAD = 0.02  # of what the threads can do; a rate below is no server's
+_FOR_CONFIRMATION = 0.35  # of the time limit
+_STEP_BACK = 0.9  # from a rate that was not confirmed
+_SHORTEST_IN_BOUNDS = 5
+_PATIENCE = 1.5  # times what a trial should take
+_LATE_WAKING = 0.1  # of the bound
+_ANSWERS_OF_QUANTILE = {50: 1, 99: 100}
+
+
+def server(opened: OpenedModel, **arguments: Any) -> dict[str, Any]:
+    """Looks for the highest rate of queries that keeps the bound, and confirms it.
+
+    Args:
+        opened: The model.
+        **arguments: Fields of ServerOptions.
+
+    Returns:
+        `max_rate_per_s` (None: `why` says why), `confirmed` by a run of its own with other arrivals,
+        `bound_ms`, `p50_ms` and `p99_ms` at that rate, `broke_at_per_s` (the lowest rate that did not
+        hold), `trials` with their files ((answered, 3) int64 nanoseconds: due, taken, answered), and
+        what was measured beforehand: `single_p50_ms`, `predicted_rate_per_s`.
+    """
+    options = ServerOptions(**arguments)
+    return _Server(opened, options).result()
+
+
+def default_bound(single_stream: Any) -> float:
+    """The bound for a model of these latencies, in their unit."""
+    median, slow = np.percentile(single_stream, (50, 99))
+    return float(max(BOUND_IN_MEDIANS * median, BOUND_IN_P99 * slow))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Alone:
+    """What was seen before the first query.
+
+    Attributes:
+        single_ns: Latencies of a single stream.
+        busy_ns: Latencies while all threads were at work without a pause.
+        ceiling_per_s: Queries a second at their median: no rate above it lasts, whatever the bound.
+    """
+
+    single_ns: Nanoseconds
+    busy_ns: Nanoseconds
+    ceiling_per_s: float
+
+
+class _Server:
+    """A search for one model."""
+
+    def __init__(self, opened: OpenedModel, options: ServerOptions) -> None:
+        self._opened, self._options = opened, options
+        self._size = size_for(opened, options.batch_size)
+        self._calls = calls_of(opened.runtime, batches_of_size(opened, self._size))
+        self._started = time.perf_counter()
+        self._trials: list[dict[str, Any]] = []
+        self._alone = self._seen_alone()
+        asked = options.latency_bound_ms
+        self._bound_ns = default_bound(self._alone.single_ns) if asked is None else asked * 1e6
+
+    def result(self) -> dict[str, Any]:
+        """The rate, or why there is none."""
+        first = predicted_rate(
+            self._alone.busy_ns,
+            bound_ns=self._bound_ns,
+            quantile=self._options.quantile,
+            threads=self._options.threads,
+        )
+        known = self._searched(first) if first else Bracket()
+        none = not first or (known.held is None and known.broke is not None)
+        found = self._none(self._why_none(known)) if none else self._confirmed(known, first)
+        return {
+            **found,
+            "bound_ms": self._bound_ns / 1e6,
+            "broke_at_per_s": known.broke,
+            "predicted_rate_per_s": first,
+            "ceiling_per_s": self._alone.ceiling_per_s,
+            "single_p50_ms": float(np.median(self._alone.single_ns)) / 1e6,
+            "batch_size": self._size,
+            "threads": self._options.threads,
+            "placement": thread_placement(pinned=self._opened.job.pin_threads),
+            "trials": self._trials,
+            "doubt": self._doubt(),
+        }
+
+    def _seen_alone(self) -> _Alone:
+        single = streamed([self._calls], min_time_s=_SINGLE_S, min_count=_FEWEST_SINGLE)
+        threads = self._options.threads
+        busy = single
+        if threads > 1:
+            streams = [self._calls] * threads
+            busy = streamed(streams, min_time_s=_SINGLE_S, min_count=_FEWEST_SINGLE)
+        return _Alone(
+            single_ns=single.latencies_ns,
+            busy_ns=busy.latencies_ns,
+            ceiling_per_s=threads * 1e9 / float(np.median(busy.latencies_ns)),
+        )
+
+    def _searched(self, first: float) -> Bracket:
+        least = _LEAST_LOAD * self._alone.ceiling_per_s
+        search_s = self._options.time_limit_s * (1 - _FOR_CONFIRMATION)
+
+        def holds(rate: float) -> bool | None:
+            if rate > self._alone.ceiling_per_s:
+                return False
+            count = self._affordable(rate, search_s)
+            return None if count is None else self._held(rate, count, self._options.seed)
+
+        return searched(holds, first, least=least, precision=self._options.precision)
+
+    def _confirmed(self, known: Bracket, first: float) -> dict[str, Any]:
+        """A run of its own, with other arrivals, at the highest rate that held."""
+        rate = known.held or first * _STEP_BACK
+        while (count := self._affordable(rate, self._options.time_limit_s, of=2)) is not None:
+            if self._held(rate, count, self._options.seed + 1):
+                return self._at(rate, confirmed=True)
+            rate *= _STEP_BACK
+        if known.held is not None:
+            return self._at(known.held, confirmed=False)
+        return self._none(self._why_no_time(rate))
+
+    def _affordable(self, rate: float, until_s: float, of: int = 1) -> int | None:
+        """How many queries a trial has: the fewest that prove anything when time is short.
+
+        A trial is never shorter than a few bounds: a queue that grows slowly would not be seen.
+        """
+        left_s = until_s - (time.perf_counter() - self._started)
+        shortest_s = max(self._options.min_time_s, _SHORTEST_IN_BOUNDS * self._bound_ns / 1e9)
+        at_least = math.ceil(rate * shortest_s)
+        for late, times in ((_LATE_IN_A_TRIAL, of), (_LATE_IN_A_TRIAL, 1), (0, 1)):
+            count = max(self._fewest(late), at_least) * times
+            if count / rate <= left_s:
+                return count
+        return None
+
+    def _fewest(self, late: int) -> int:
+        options = self._options
+        return fewest_answers(late, quantile=options.quantile, confidence=options.confidence)
+
+    def _held(self, rate: float, count: int, seed: int) -> bool:
+        options = self._options
+        allowed = allowed_late(count, quantile=options.quantile, confidence=options.confidence)
+        left_s = options.time_limit_s - (time.perf_counter() - self._started)
+        terms = Terms(
+            bound_ns=self._bound_ns,
+            allowed_late=allowed,
+            limit_ns=max(left_s, _PATIENCE * count / rate) * 1e9,
+        )
+        arrivals = poisson_arrivals_ns(count, rate, seed)
+        run = served(self._calls, arrivals, terms, threads=options.threads)
+        held = run.ended == "complete" and run.late <= allowed
+        self._keep(
+            run, {"rate_per_s": rate, "queries": count, "allowed_late": allowed, "held": held}
+        )
+        return held
+
+    def _keep(self, run: Run, about: dict[str, Any]) -> None:
+        file = f"server_trial_{len(self._trials):02}.npy"
+        np.save(self._opened.folder / file, run.times_ns)
+        latencies, wake_up = run.latencies_ns / 1e6, run.wake_up_ns
+        told = {f"p{q}_ms": _quantile(latencies, q) for q in (50, 99)}
+        self._trials.append(
+            {
+                **about,
+                "answered": len(latencies),
+                "late": run.late,
+                "ended": run.ended,
+                **told,
+                "wake_up_ms": None if wake_up is None else wake_up / 1e6,
+                "file": file,
+            }
+        )
+
+    def _doubt(self) -> str | None:
+        """Whether the threads were woken so late that the machine and not the model sets the rate."""
+        delays = [t["wake_up_ms"] for t in self._trials if t["wake_up_ms"] is not None]
+        delay = float(np.median(delays)) if delays else 0.0
+        if delay < _LATE_WAKING * self._bound_ns / 1e6:
+            return None
+        return (
+            f"may be too low, because waiting threads were woken {delay:.3g} ms late: other processes "
+            "used the processors"
+        )
+
+    def _at(self, rate: float, *, confirmed: bool) -> dict[str, Any]:
+        """What the last trial at this rate that held says."""
+        trial = next(t for t in reversed(self._trials) if t["rate_per_s"] == rate and t["held"])
+        return {
+            "max_rate_per_s": rate,
+            "confirmed": confirmed,
+            "why": None if confirmed else "there was no time for a second run that confirms it",
+            "p50_ms": trial["p50_ms"],
+            "p99_ms": trial["p99_ms"],
+        }
+
+    def _none(self, why: str) -> dict[str, Any]:
+        return {"max_rate_per_s": None, "confirmed": False, "why": why}
+
+    def _why_none(self, known: Bracket) -> str:
+        share = float(np.mean(self._alone.busy_ns > self._bound_ns))
+        reason = (
+            f"even {known.broke:.3g} queries a second broke it"
+            if known.broke
+            else f"{share:.2%} of the answers take longer even where none waits in a queue"
+        )
+        bound = f"{self._bound_ns / 1e6:.4g} ms for {self._options.quantile:.4g} of the queries"
+        return f"no rate keeps {bound}: {reason}"
+
+    def _why_no_time(self, rate: float) -> str:
+        fewest = self._fewest(0)
+        return (
+            f"{fewest} queries at about {rate:.3g} a second take {fewest / rate:.0f} s, longer than "
+            f"is left of server.time_limit_s ({self._options.time_limit_s:g} s)"
+        )
+
+
+def _quantile(latencies_ms: Any, percent: int) -> float | None:
+    """None where the count does not support it."""
+    enough = len(latencies_ms) >= _ANSWERS_OF_QUANTILE[percent]
+    return float(np.percentile(latencies_ms, percent)) if enough else None
