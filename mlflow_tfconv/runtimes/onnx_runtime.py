@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,10 @@ class OnnxRuntime(Runtime):
         """Output name to array."""
         values = self.session.run(self._output_names, dict(batch))
         return dict(zip(self._output_names, values, strict=True))
+
+    def call_for(self, batch: Mapping[str, np.ndarray[Any, Any]]) -> Callable[[], object]:
+        """The session's own call: naming the outputs takes a tenth of a small model's time."""
+        return partial(self.session.run, self._output_names, dict(batch))
 
     def close(self) -> None:
         """Gives the session's memory back."""

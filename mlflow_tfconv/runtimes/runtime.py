@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
@@ -45,6 +46,10 @@ class Runtime(ABC):
 
         The arrays have the dtypes of `inputs`; nothing is cast on the way.
         """
+
+    def call_for(self, batch: Mapping[str, np.ndarray[Any, Any]]) -> Callable[[], object]:
+        """Predicts the batch at each call, with nothing around it that a timing would hold."""
+        return partial(self.predict, batch)
 
     def close(self) -> None:  # noqa: B027 (most runtimes have nothing to give back)
         """Gives back what the model holds; it can't predict afterwards."""
