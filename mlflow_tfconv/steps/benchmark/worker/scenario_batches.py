@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,7 +36,7 @@ def batches_of_size(opened: OpenedModel, size: int) -> list[Batch]:
 
 def calls_of(runtime: Runtime, batches: Sequence[Batch]) -> list[Call]:
     """A call for each batch."""
-    return [partial(runtime.predict, batch) for batch in batches]
+    return [runtime.call_for(batch) for batch in batches]
 
 
 def bytes_of(batch: Batch) -> int:
