@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import html
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlflow_tfconv.artifacts import Reports, VariantReport
 from mlflow_tfconv.engine.cards import Table
+from mlflow_tfconv.steps.benchmark.conditions.verdict import Verdict, judged
+from mlflow_tfconv.steps.benchmark.report.summary_table import summary_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_ORDER = ("quality/", "latency/", "throughput/", "footprint/", "sparsity", "parity/")
-_COLUMNS = (
-    ("size MB", "footprint/size_mb", "{:,.3g}"),
-    ("p50 ms", "latency/p50_ms", "{:,.3g}"),
-    ("best samples/s", "throughput/samples_per_s", "{:,.0f}"),
-    ("peak MB", "footprint/host_peak_mb", "{:,.0f}"),
-    ("above empty MB", "footprint/host_peak_above_baseline_mb", "{:,.1f}"),
-    ("GPU MB", "footprint/gpu_peak_mb", "{:,.0f}"),
-)
-_STYLE = (
-    "body{font:14px system-ui,sans-serif;margin:2em}table{border-collapse:collapse}"
-    "th,td{padding:.3em .8em;border-bottom:1px solid #ddd;text-align:right}"
-    "th:first-child,td:first-child,td:last-child{text-align:left}caption{text-align:left}"
+_ORDER = (
+    *("quality/", "latency/", "throughput/", "server/", "concurrent/", "startup/"),
+    *("footprint/", "placement/", "energy/", "sparsity", "parity/"),
 )
 
 
@@ -42,7 +35,7 @@ class BenchmarkReport:
 
     @property
     def rows(self) -> tuple[VariantReport, ...]:
-        """One a variant, with its notes and its failure."""
+        """One a variant, with its metrics, intervals, notes and failure."""
         return self.reports.rows
 
     @property
@@ -59,56 +52,54 @@ class BenchmarkReport:
         return pd.DataFrame(data, index=index, columns=self._names(), dtype="float64")
 
     def to_json(self) -> str:
-        """Everything but paths: rows with metrics, notes and failure, and the environment."""
+        """Everything but paths: rows with metrics, intervals, notes and failure; the environment.
+
+        Numbers that JSON lacks are written as "inf", "-inf" and "nan".
+        """
+        return json.dumps(self.content(), indent=1, allow_nan=False)
+
+    def to_html(self, primary: str | None = None) -> str:
+        """A page of its own that needs no other file, for light and dark screens.
+
+        Args:
+            primary: The quality metric to show first, such as "accuracy".
+        """
+        from mlflow_tfconv.steps.benchmark.report.page import page
+
+        return page(self.reports, primary)
+
+    def judged(self, condition: str) -> Verdict:
+        """Whether a condition is met, such as `new.latency/p50_ms > 1.05 * old.latency/p50_ms`.
+
+        Raises:
+            ConfigError: It can't be understood, or names what was not measured.
+            BenchmarkError: A variant that it names could not be measured.
+        """
+        return judged(condition, self.rows)
+
+    def content(self) -> dict[str, Any]:
+        """What `to_json` writes, as plain values."""
         rows = [
             {
                 "run_name": row.run_name,
-                "metrics": dict(row.metrics),
-                "notes": list(row.notes),
+                "metrics": row.metrics,
+                "intervals": row.intervals,
+                "notes": row.notes,
                 "failure": row.failure,
             }
             for row in self.rows
         ]
-        return json.dumps({"rows": rows, "environment": dict(self.environment)}, indent=1)
+        plain: dict[str, Any] = _plain({"rows": rows, "environment": self.environment})
+        return plain
 
-    def to_html(self) -> str:
-        """A page of its own with the table and the surroundings."""
-        table = self.table()
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in table.columns)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>\n"
-            for row in table.rows
-        )
-        return (
-            f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Benchmark</title>'
-            f"<style>{_STYLE}</style><table><caption>{html.escape(table.caption)}</caption>"
-            f"<thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></html>\n"
-        )
-
-    def table(self, primary: str | None = None) -> Table:
-        """The table for people: quality, size, latency, throughput, memory, notes.
+    def table(self, primary: str | None = None, width: int | None = None) -> Table:
+        """The table for people; each number with a mark that says how it stands.
 
         Args:
             primary: The quality metric to show, such as "accuracy"; None takes the first there is.
+            width: Columns of a terminal; what matters least is left out. None shows all.
         """
-        quality = self._quality(primary)
-        shown = [c for c in (*quality, *_COLUMNS) if any(c[1] in row.metrics for row in self.rows)]
-        shared = self._shared_notes()
-        rows = tuple(
-            (row.run_name, *(_cell(row, name, f) for _, name, f in shown), _remarks(row, shared))
-            for row in self.rows
-        )
-        columns = ("variant", *(title for title, _, _ in shown), "notes")
-        caption = ". ".join([self._caption(), *(f"Each {note}" for note in shared)])
-        return Table(columns=columns, rows=rows, caption=caption)
-
-    def _quality(self, primary: str | None) -> list[tuple[str, str, str]]:
-        names = [n for n in self._names() if n.startswith("quality/") and not n.endswith("_drop")]
-        own = [name for name in names if name != "quality/agreement"]
-        wanted = f"quality/{primary}"
-        chosen = wanted if wanted in own else next(iter(own), None)
-        columns = [] if chosen is None else [(chosen.removeprefix("quality/"), chosen, "{:.4g}")]
-        return [*columns, ("agreement", "quality/agreement", "{:.4g}")]
+        return summary_table(self.reports, primary, width)
 
     def _names(self) -> list[str]:
         """All metric names, in the order of DESIGN's groups and otherwise as they came."""
@@ -118,24 +109,14 @@ class BenchmarkReport:
         }
         return sorted(found, key=lambda name: groups.get(name, len(_ORDER)))
 
-    def _shared_notes(self) -> list[str]:
-        """What is true of all that were measured: said once, it leaves room for the numbers."""
-        measured = [row.notes for row in self.rows if not row.failure]
-        if len(measured) < 2:
-            return []
-        return [note for note in measured[0] if all(note in notes for notes in measured)]
 
-    def _caption(self) -> str:
-        machine = self.environment.get("machine", {})
-        return f"On {self.environment.get('device', '?')}: {machine.get('processor', '?')}"
-
-
-def _cell(row: VariantReport, name: str, form: str) -> str:
-    value = row.metrics.get(name)
-    return "" if value is None else form.format(value)
-
-
-def _remarks(row: VariantReport, shared: Sequence[str]) -> str:
-    failed = [f"failed: {row.failure.splitlines()[0]}"] if row.failure else []
-    short = [note.partition(", because")[0] for note in row.notes if note not in shared]
-    return "; ".join([*failed, *short])
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [_plain(item) for item in value]
+    if hasattr(value, "tolist"):  # of numpy
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return str(value) if isinstance(value, Path) else value

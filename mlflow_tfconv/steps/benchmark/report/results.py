@@ -14,6 +14,7 @@ from mlflow_tfconv.steps.benchmark.report.raw_samples import write_raw_samples
 from mlflow_tfconv.steps.benchmark.report.report import BenchmarkReport
 
 _FOLDER = "benchmark"
+_CARD_WIDTH = 96  # letters: a card is shown in terminals, too
 
 
 def written(
@@ -23,7 +24,7 @@ def written(
     report = BenchmarkReport(reports)
     files = [workdir / name for name in ("report.json", "report.html", "raw_samples.parquet")]
     files[0].write_text(report.to_json(), encoding="utf-8")
-    files[1].write_text(report.to_html(), encoding="utf-8")
+    files[1].write_text(report.to_html(context.primary_metric), encoding="utf-8")
     write_raw_samples(comparison.measurements, files[2])
     picture = _picture(reports, workdir, context.primary_metric)
     for file in [*files, *([picture.path] if picture else [])]:
@@ -48,7 +49,7 @@ def _card(report: BenchmarkReport, picture: Picture | None, primary: str) -> Car
     title = f"{len(report.rows)} variants measured on {report.environment['device']}"
     if failed:
         title = f"{len(report.rows) - failed} of {title}; {failed} failed"
-    parts: list[Table | Picture | Text] = [report.table(primary)]
+    parts: list[Table | Picture | Text] = [report.table(primary, width=_CARD_WIDTH)]
     if picture is not None:
         parts.append(picture)
     reference = report.environment["reference"]

@@ -40,15 +40,17 @@ def test_columns_are_the_metric_names_quality_first() -> None:
 
 def test_the_table_shows_what_was_measured_and_short_remarks() -> None:
     table = REPORT.table("accuracy")
-    assert table.columns == ("variant", "accuracy", "size MB", "p50 ms", "notes")
+    assert table.columns == ("variant", "accuracy", "p50 ms", "size MB", "")
     assert table.rows == (
-        ("base/onnx", "0.9876", "0.123", "0.5", "may be unstable"),
-        ("<bad>/onnx", "", "", "", "failed: It crashed."),
+        ("base/onnx", "0.9876", "0.500", "0.123", "unstable"),
+        ("<bad>/onnx", "", "", "", "failed"),
     )
 
 
 def test_names_in_html_are_text() -> None:
-    assert "<td>&lt;bad&gt;/onnx</td>" in REPORT.to_html()
+    page = REPORT.to_html()
+    assert "&lt;bad&gt;/onnx" in page
+    assert "<bad>" not in page
 
 
 def test_what_is_true_of_all_is_said_once() -> None:
@@ -56,5 +58,5 @@ def test_what_is_true_of_all_is_said_once() -> None:
     rows = [VariantReport(run_name=f"{name}/onnx", notes=notes) for name in "ab"]
     failed = VariantReport(run_name="c/onnx", failure="It crashed.")
     table = BenchmarkReport(Reports(rows=(*rows, failed))).table()
-    assert [row[-1] for row in table.rows] == ["", "", "failed: It crashed."]
+    assert [row[-1] for row in table.rows] == ["", "", "failed"]
     assert table.caption.endswith(". Each was timed with made-up inputs")
