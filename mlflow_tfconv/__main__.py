@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, get_args
-from zipfile import BadZipFile
 
 import click
 
+from mlflow_tfconv.benchmark_flags import Outputs, arrays, benchmark_flags
 from mlflow_tfconv.environment import set_defaults
-from mlflow_tfconv.errors import ConfigError, TfconvError
+from mlflow_tfconv.errors import TfconvError
 from mlflow_tfconv.source_flags import arguments_of, source_flags
 
 Format = Literal["saved_model", "onnx"]
@@ -132,7 +132,7 @@ def compress(
         from mlflow_tfconv.steps.compress.step import compress as compress_model
 
         prune = None if sparsity is None else {"sparsity": sparsity, "epochs": 0}
-        samples = None if calibration is None else _arrays(calibration)
+        samples = None if calibration is None else arrays(calibration, "calibration data")
         variant = compress_model(model, output, quantize=quantize, prune=prune, calibration=samples)
         click.echo(f"{variant.path}  {_megabytes(variant.path)}, was {_megabytes(model)}")
         if variant.audit is not None:
@@ -142,27 +142,38 @@ def compress(
 
 @main.command()
 @click.argument("models", nargs=-1, required=True)
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda:0 or tensorrt:0.")
-@click.option(
-    "--batch-size", "-b", "batch_sizes", type=int, multiple=True, default=(1, 32), show_default=True
-)
-def benchmark(models: tuple[str, ...], device: str, batch_sizes: tuple[int, ...]) -> None:
-    """Compare MODELS (files, or name=file), each in a process of its own.
+@benchmark_flags
+def benchmark(
+    models: tuple[str, ...],
+    json_file: str | None,
+    html_file: Path | None,
+    conditions: tuple[str, ...],
+    **flags: Any,
+) -> None:
+    r"""Compare MODELS (ONNX files, SavedModels, Keras files), each in a process of its own.
 
-    Exit code 1 means that one could not be measured.
+    A model can be given a name: old=a.onnx new=b.onnx. The first, or one named base, is the
+    reference of the others.
+
+    A condition compares numbers with < <= > >= == !=, calculates with + - * / and joins with and,
+    or, not; parentheses group. A number is variant.metric: "int8.quality/accuracy < 0.9". Names
+    with other letters than a-z, 0-9, _ - / . are quoted: 'my new'.latency/p50_ms. A variant in
+    several formats is named with it: base/onnx.sparsity. Behind a metric, .low and .high are the
+    bounds of its 95 % interval: new.latency/p50_ms.low > old.latency/p50_ms.high. Between two
+    metrics - and / need blanks.
+
+    \b
+    Exit codes:
+      0  everything was measured, and no condition is met
+      1  a model could not be measured
+      2  the command or a condition can't be understood, or names what was not measured
+      3  a condition is met (also when another model could not be measured)
     """
     with _spoken_errors():
-        from rich.console import Console
+        from mlflow_tfconv.benchmark_run import compare
 
-        from mlflow_tfconv.engine.card_text import table_text
-        from mlflow_tfconv.steps.benchmark.step import benchmark as benchmark_models
-
-        report = benchmark_models(_named(models), device=device, batch_sizes=batch_sizes)
-        Console().print(table_text(report.table()))
-        failed = [row for row in report.rows if row.failure]
-        for row in failed:
-            click.secho(f"{row.run_name} could not be measured: {row.failure}", fg="red", err=True)
-        sys.exit(1 if failed else 0)
+        outputs = Outputs(json=json_file, html=html_file)
+        sys.exit(compare(models, conditions, outputs, **flags))
 
 
 @main.command()
@@ -171,37 +182,6 @@ def doctor() -> None:
     from mlflow_tfconv.doctor import diagnose, print_diagnosis
 
     sys.exit(print_diagnosis(diagnose()))
-
-
-def _named(models: tuple[str, ...]) -> dict[str, Path]:
-    """`name=file` pairs; a file without a name gets its own, with a number where that is taken."""
-    named: dict[str, Path] = {}
-    for text in models:
-        name, equals, path = text.partition("=")
-        if not equals or Path(text).exists():
-            name, path = Path(text).stem, text
-        count = 2
-        own = name
-        while own in named:
-            own, count = f"{name}-{count}", count + 1
-        named[own] = Path(path)
-    return named
-
-
-def _arrays(path: Path) -> Any:
-    """The arrays of an .npz by name, or the one of an .npy."""
-    import numpy as np
-
-    try:
-        file = np.load(path, allow_pickle=False)
-        return dict(file) if isinstance(file, np.lib.npyio.NpzFile) else file
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
-        raise ConfigError(
-            "The calibration data can't be read.",
-            received=f"{path}: {error}",
-            expected="an .npz with one array an input, or an .npy for a single input",
-            fix='Write it with numpy: np.savez("calibration.npz", input_name=array).',
-        ) from error
 
 
 def _megabytes(path: Path) -> str:

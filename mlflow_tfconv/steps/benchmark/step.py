@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from mlflow_tfconv.arguments import settings, several
 from mlflow_tfconv.artifacts import ConvertedModel, Reports, Variants
 from mlflow_tfconv.device import Device, DeviceOptions, require_gpus
+from mlflow_tfconv.engine.events import Emit, ignore
 from mlflow_tfconv.engine.parts import Parts
 from mlflow_tfconv.engine.step import MetricSpec, Step, StepContext, StepResult
 from mlflow_tfconv.errors import ConfigError
@@ -67,11 +68,14 @@ def benchmark(
     *,
     device: str | Device = "cpu",
     batch_sizes: int | Sequence[int] = (1, 32),
+    scenarios: str | Sequence[str] = ("single_stream",),
+    minutes: float | None = None,
     samples: Samples | None = None,
     labels: Any = None,
     metrics: str | Sequence[str] = (),
     device_options: DeviceOptions | None = None,
     config: BenchmarkConfig | Mapping[str, Any] | None = None,
+    emit: Emit = ignore,
 ) -> BenchmarkReport:
     """Measures models side by side, each in a fresh process; the first base is the reference.
 
@@ -84,13 +88,18 @@ def benchmark(
         models: Files, folders, variants, converted models or Keras models; a dict names them.
         device: "cpu", "cuda:0" or "tensorrt:0".
         batch_sizes: Each model is timed with batches of these many examples.
+        scenarios: Any of "single_stream" (latency), "offline" (throughput), "server" (the highest
+            rate of requests that keeps a latency bound), "concurrent" (several streams at once).
+        minutes: All timing together takes at most about this long.
         samples: Real inputs, {input name: array (examples, ...)}, batches of those, or the array
             of a single input; without them values are made up, and neither quality nor agreement
             is measured.
         labels: (examples, ...) for the samples, or {label name: array} where there are several.
         metrics: Names of built-in metrics; by default accuracy for classes, mae for numbers.
         device_options: Limits and threads of the device.
-        config: All that can be asked of the step, also as a mapping; it wins over `batch_sizes`.
+        config: All that can be asked of the step, also as a mapping; it wins over `batch_sizes`,
+            `scenarios` and `minutes`.
+        emit: Who is told of the progress.
 
     Raises:
         ConfigError: An argument can't be used, or the samples don't fit the models.
@@ -98,7 +107,8 @@ def benchmark(
         BenchmarkError: None of the models can be measured.
     """
     if not isinstance(config, BenchmarkConfig):
-        config = settings(BenchmarkConfig, {"batch_sizes": batch_sizes, **(config or {})})
+        asked_for = {"batch_sizes": batch_sizes, "scenarios": scenarios, "minutes": minutes}
+        config = settings(BenchmarkConfig, {**asked_for, **(config or {})})
     asked = several(metrics, "metrics")
     _require_what_quality_needs(samples, labels, asked)
     parsed = device if isinstance(device, Device) else Device.parse(device, device_options)
@@ -107,7 +117,8 @@ def benchmark(
     from mlflow_tfconv.steps.benchmark.driver import session
     from mlflow_tfconv.steps.benchmark.statistics import quality
 
-    context = StepContext(device=parsed, metrics=tuple(MetricSpec(name=name) for name in asked))
+    specs = tuple(MetricSpec(name=name) for name in asked)
+    context = StepContext(device=parsed, metrics=specs, emit=emit)
     quality.chosen_metrics(context.metrics, None)  # a misspelt one is told before anything runs
     with tempfile.TemporaryDirectory(prefix="tfconv-benchmark-") as folder:
         workdir = Path(folder)

@@ -1,0 +1,138 @@
+"""What `tfconv benchmark` does: it measures, prints, writes, and judges the conditions."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from mlflow_tfconv.benchmark_flags import (
+    CONDITION_MET,
+    FINE,
+    NOT_MEASURED,
+    NOT_UNDERSTOOD,
+    Outputs,
+    arrays,
+    named_models,
+    settings_of,
+)
+from mlflow_tfconv.command_output import progress_shown
+from mlflow_tfconv.device import DeviceOptions
+from mlflow_tfconv.errors import BenchmarkError, ConfigError, TfconvError
+from mlflow_tfconv.steps.benchmark.conditions.verdict import check
+from mlflow_tfconv.steps.benchmark.report.printed import printed
+from mlflow_tfconv.steps.benchmark.report.report import BenchmarkReport
+
+_FILE_WIDTH = 120  # of the table where there is no terminal, such as in a log
+
+
+def compare(
+    models: Sequence[str], conditions: Sequence[str], outputs: Outputs, **flags: Any
+) -> int:
+    """Measures the models and says how they compare; gives the exit code.
+
+    Raises:
+        TfconvError: Nothing could be measured.
+    """
+    try:
+        outputs.check()
+        named = named_models(models)
+        for condition in conditions:
+            check(condition, _run_names(named))
+    except ConfigError as error:
+        return _told(error, NOT_UNDERSTOOD)
+    try:
+        report = _measured(named, flags)
+    except TfconvError as error:
+        outputs.write_json({"rows": [], "conditions": [], "error": _plain(error)})
+        raise
+    if outputs.json != "-":
+        console = Console(highlight=False)
+        width = console.width if console.is_terminal else _FILE_WIDTH
+        Console(highlight=False, width=width).print(printed(report.reports, width))
+    judged, code = _verdicts(report, conditions)
+    outputs.write_json({**report.content(), "conditions": judged})
+    outputs.write_html(report.to_html)
+    failed = [row for row in report.rows if row.failure]
+    for row in failed:
+        click.secho(f"{row.run_name} could not be measured: {row.failure}", fg="red", err=True)
+    return code or (NOT_MEASURED if failed else FINE)
+
+
+def _run_names(named: Mapping[str, Path]) -> list[str]:
+    from mlflow_tfconv.steps.benchmark.candidates import candidates
+
+    with tempfile.TemporaryDirectory(prefix="tfconv-") as scratch:
+        return [variant.run_name for variant in candidates(named, Path(scratch))]
+
+
+def _measured(named: Mapping[str, Path], flags: Mapping[str, Any]) -> BenchmarkReport:
+    from mlflow_tfconv.arguments import settings
+    from mlflow_tfconv.steps.benchmark.step import benchmark
+
+    config = settings_of(flags["settings"])
+    options = {**_own(config)}
+    if flags["threads"] is not None:
+        options["intra_op_threads"] = flags["threads"]
+    given = {name: flags[name] for name in ("device", "batch_sizes", "scenarios", "minutes")}
+    with progress_shown() as emit:
+        return benchmark(
+            named,
+            **given,
+            samples=None if flags["samples"] is None else arrays(flags["samples"], "samples"),
+            labels=None if flags["labels"] is None else arrays(flags["labels"], "labels"),
+            metrics=flags["metrics"],
+            device_options=settings(DeviceOptions, options, "device_options"),
+            config=config,
+            emit=emit,
+        )
+
+
+def _own(config: dict[str, Any]) -> dict[str, Any]:
+    """The settings of the device, which are taken out of the others."""
+    options = config.pop("device_options", {})
+    if not isinstance(options, dict):
+        raise ConfigError(
+            "A setting can't be understood.",
+            received=f"device_options={options}",
+            expected="one of its keys, such as device_options.inter_op_threads=1",
+        )
+    return options
+
+
+def _verdicts(
+    report: BenchmarkReport, conditions: Sequence[str]
+) -> tuple[list[dict[str, Any]], int]:
+    """What is so, as plain values, and the exit code: one that is met outweighs what is amiss."""
+    found: list[dict[str, Any]] = []
+    code = FINE
+    for condition in conditions:
+        try:
+            verdict = report.judged(condition)
+        except (ConfigError, BenchmarkError) as error:
+            amiss = NOT_UNDERSTOOD if isinstance(error, ConfigError) else NOT_MEASURED
+            code = max(code, _told(error, amiss))
+            found.append({"condition": condition, "met": None, "error": _plain(error)})
+            continue
+        click.secho(str(verdict), fg="red" if verdict.met else "green", err=True)
+        code = max(code, CONDITION_MET if verdict.met else FINE)
+        found.append({"condition": condition, "met": verdict.met, "values": dict(verdict.values)})
+    return found, code
+
+
+def _told(error: TfconvError, code: int) -> int:
+    click.secho(str(error), fg="red", err=True)
+    return code
+
+
+def _plain(error: TfconvError) -> dict[str, str | None]:
+    return {
+        "what": error.what,
+        "received": error.received,
+        "expected": error.expected,
+        "fix": error.fix,
+    }
