@@ -16,6 +16,7 @@ from mlflow_tfconv.runtimes.random_inputs import random_inputs
 
 Batch = dict[str, np.ndarray[Any, Any]]
 PREFIX = "="  # keeps an input named "file" apart from the argument of np.savez
+_MOST_SHOWN = 4  # inputs in a note
 _DIFFERENT_BATCHES = 8  # timed in turn, so that a model whose time depends on its input shows it
 
 
@@ -82,13 +83,19 @@ def random_batch(inputs: Sequence[TensorSpec], batch_size: int) -> Batch:
 
 
 def made_up(inputs: Sequence[TensorSpec]) -> str:
-    """What `random_batch` gives where sizes vary besides the batch: "x (batch, 8)"; else empty."""
-    varying = [spec for spec in inputs if None in spec.shape[1:]]
-    shapes = random_batch(varying, 1)
-    return ", ".join(
-        f"{spec.name} ({', '.join(map(str, ('batch', *shapes[spec.name].shape[1:])))})"
-        for spec in varying
-    )
+    """What `random_batch` gives, such as "x (batch, 4), ids (batch, 8)"; empty without inputs."""
+    shown = inputs[:_MOST_SHOWN]
+    batch = random_batch(shown, 1)
+    texts = [f"{spec.name} {_shape_in_words(batch[spec.name], spec)}" for spec in shown]
+    more = len(inputs) - len(shown)
+    return ", ".join(texts) + (f" and {more} more" if more else "")
+
+
+def _shape_in_words(value: np.ndarray[Any, Any], spec: TensorSpec) -> str:
+    sizes = [str(size) for size in value.shape]
+    if spec.shape and spec.shape[0] is None:
+        sizes[0] = "batch"
+    return f"({', '.join(sizes)})"
 
 
 def _require_a_known_type(spec: TensorSpec) -> None:
@@ -111,7 +118,9 @@ def _as_taken(value: np.ndarray[Any, Any], spec: TensorSpec) -> np.ndarray[Any, 
 
 
 def as_stored(value: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Text of objects as text of a fixed width, which a file takes without pickle."""
+    """As a file takes it without pickle: text of a fixed width, bfloat16 and its like as float32."""
+    if value.dtype.kind == "V":  # a type that another library has taught numpy
+        return value.astype(np.float32)
     if value.dtype.kind not in "OS":
         return value
     texts = [

@@ -85,8 +85,8 @@ def test_sizes_that_vary_are_made_up_and_told() -> None:
     batch = random_batch(specs, 2)
     assert batch["ids"].shape == (2, 8)
     assert batch["image"].shape == (2, 32, 32, 3)
-    assert made_up(specs) == "ids (batch, 8), image (batch, 32, 32, 3)"
-    assert made_up(specs[2:]) == ""
+    assert made_up(specs) == "ids (batch, 8), image (batch, 32, 32, 3), x (batch, 4)"
+    assert made_up(specs * 2).endswith("ids (batch, 8) and 2 more")
 
 
 def test_tables_rates_and_texts_are_made_up_as_they_are_taken() -> None:
@@ -98,6 +98,7 @@ def test_tables_rates_and_texts_are_made_up_as_they_are_taken() -> None:
     batch = random_batch(specs, 5)
     assert [value.shape for value in batch.values()] == [(3, 2), (), (5,)]
     assert all(isinstance(text, str) for text in batch["text"])
+    assert made_up(specs) == "table (3, 2), rate (), text (batch)"
 
 
 def test_types_that_numpy_lacks_are_told() -> None:
