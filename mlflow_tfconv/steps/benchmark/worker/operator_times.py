@@ -1,0 +1,218 @@
+"""Where the time of a run goes: the medians over runs of every node and of every type of operator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from mlflow_tfconv.steps.benchmark.worker.operator_calls import (
+    Call,
+    Run,
+    busy_us,
+    own_times,
+)
+
+FloatArray = np.ndarray[Any, Any]
+_US_PER_MS = 1e3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeTimes:
+    """One node over all runs.
+
+    Attributes:
+        node: Its name in the runtime.
+        outermost: Name of the Loop, If or Scan at the top of the graph that it runs inside of; its
+            own name for a node at the top.
+        operator: Its type.
+        place: What computes it.
+        shapes: Inputs of its first call.
+        calls: (runs,) float64, how often it was called in each run.
+        inside: (runs,) float64, how many calls ran right inside of it.
+        own_us: (runs,) float64, its own time in each run, without what runs inside of it.
+    """
+
+    node: str
+    outermost: str
+    operator: str
+    place: str
+    shapes: str
+    calls: FloatArray
+    inside: FloatArray
+    own_us: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorTimes:
+    """Where the time of a run goes.
+
+    Attributes:
+        nodes: In the order in which they first ran.
+        run_us: (runs,) float64, how long each run took with the profiler at work.
+        busy_us: (runs,) float64, how long at least one node was at work.
+        profiler_us: What the profiler has added to each call, and was taken off.
+    """
+
+    nodes: tuple[NodeTimes, ...]
+    run_us: FloatArray
+    busy_us: FloatArray
+    profiler_us: float = 0.0
+
+
+def operator_times(runs: Sequence[Run]) -> OperatorTimes:
+    """Adds up the calls of each node in each run."""
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    for number, run in enumerate(runs):
+        for found in own_times(run.calls):
+            key = (found.outermost, found.call.node)
+            row = rows.get(key) or rows.setdefault(key, _row(found.call, len(runs)))
+            row["calls"][number] += 1
+            row["inside"][number] += found.inside
+            row["own_us"][number] += found.own_us
+            row["first"] = min(row["first"], (number, found.call.start_us))
+    ordered = sorted(rows.items(), key=lambda item: item[1]["first"])
+    return OperatorTimes(
+        nodes=tuple(_node_times(outermost, row) for (outermost, _), row in ordered),
+        run_us=np.array([run.duration_us for run in runs], dtype=np.float64),
+        busy_us=np.array([busy_us(run.calls) for run in runs], dtype=np.float64),
+    )
+
+
+def without_profiler(times: OperatorTimes, plain_ms: float) -> OperatorTimes:
+    """The same with the profiler's own time taken off, as far as it is known.
+
+    All calls together cost what runs have become longer by. A part of a call's cost lies within its
+    own time (ONNX Runtime counts the bytes of inputs and outputs there), the rest around it, and so
+    within the call that it runs inside of. Nodes can't be at work for longer than a run without the
+    profiler takes: what they exceed it by is the least that lies within. For models of a few
+    microseconds a node this halves their times; for larger ones it is nothing.
+
+    Args:
+        times: What was recorded.
+        plain_ms: Median of runs without the profiler.
+    """
+    calls = _median(np.sum([node.calls for node in times.nodes], axis=0))
+    nested = _median(np.sum([node.inside for node in times.nodes], axis=0))
+    plain_us = plain_ms * _US_PER_MS
+    whole = max(_median(times.run_us) - plain_us, 0.0) / max(calls, 1.0)
+    excess = _median(times.busy_us) - plain_us - nested * whole
+    within = min(max(excess / max(calls - nested, 1.0), 0.0), whole)
+    nodes = [
+        replace(n, own_us=np.maximum(n.own_us - n.calls * within - n.inside * (whole - within), 0))
+        for n in times.nodes
+    ]
+    share = _sum_of_own(nodes) / np.maximum(_sum_of_own(times.nodes), 1e-9)
+    return replace(times, nodes=tuple(nodes), busy_us=times.busy_us * share, profiler_us=within)
+
+
+def where_time_goes(times: OperatorTimes, plain_ms: float | None) -> dict[str, Any]:
+    """The medians as plain values, in milliseconds, with shares of the total.
+
+    The total is what a run takes without the profiler. What of it no node explains is told as time
+    outside of nodes: the framework's own. Where nodes run side by side they add up to more than a
+    run takes; that sum is then the total.
+
+    Args:
+        times: What was recorded, or what `without_profiler` made of it.
+        plain_ms: Median of runs without the profiler; None takes those with it.
+    """
+    run_ms = _median(times.run_us) / _US_PER_MS
+    own = [_median(node.own_us) / _US_PER_MS for node in times.nodes]
+    busy = min(_median(times.busy_us) / _US_PER_MS, sum(own))
+    outside = max((run_ms if plain_ms is None else plain_ms) - busy, 0.0)
+    total = sum(own) + outside
+    nodes = [_told(node, ms, total) for node, ms in zip(times.nodes, own, strict=True)]
+    return {
+        "runs": len(times.run_us),
+        "run_ms": run_ms,
+        "plain_ms": plain_ms,
+        "total_ms": total,
+        "outside_ms": outside,
+        "outside_share": _share(outside, total),
+        "profiler_us": times.profiler_us,
+        "operators": _by_operator(times.nodes, total),
+        "nodes": nodes,
+    }
+
+
+def whole_times(times: OperatorTimes) -> dict[str, FloatArray]:
+    """Name of each node at the top to its time in each run with all inside: (runs,) float64, us."""
+    found: dict[str, FloatArray] = {}
+    for node in times.nodes:
+        before = found.get(node.outermost)
+        found[node.outermost] = node.own_us if before is None else before + node.own_us
+    return found
+
+
+def most(rows: Sequence[Mapping[str, Any]], count: int = 10) -> list[dict[str, Any]]:
+    """The rows that take the most time."""
+    return [dict(row) for row in sorted(rows, key=lambda row: -row["ms"])[:count]]
+
+
+def _sum_of_own(nodes: Sequence[NodeTimes]) -> FloatArray:
+    """(runs,) float64, microseconds."""
+    summed: FloatArray = np.sum([node.own_us for node in nodes], axis=0)
+    return summed
+
+
+def _row(call: Call, runs: int) -> dict[str, Any]:
+    arrays = {name: np.zeros(runs) for name in ("calls", "inside", "own_us")}
+    return {"call": call, "first": (runs, 0.0), **arrays}
+
+
+def _node_times(outermost: str, row: Mapping[str, Any]) -> NodeTimes:
+    call = row["call"]
+    return NodeTimes(
+        node=call.node,
+        outermost=outermost,
+        operator=call.operator,
+        place=call.place,
+        shapes=call.shapes,
+        **{name: row[name] for name in ("calls", "inside", "own_us")},
+    )
+
+
+def _by_operator(nodes: Sequence[NodeTimes], total: float) -> list[dict[str, Any]]:
+    """Types of operators, the one that takes the most time first."""
+    kinds: dict[tuple[str, str], list[NodeTimes]] = {}
+    for node in nodes:
+        kinds.setdefault((node.operator, node.place), []).append(node)
+    rows = [_told_kind(kind, members, total) for kind, members in kinds.items()]
+    return most(rows, len(rows))
+
+
+def _told_kind(kind: tuple[str, str], members: Sequence[NodeTimes], total: float) -> dict[str, Any]:
+    spent = _median(np.sum([node.own_us for node in members], axis=0)) / _US_PER_MS
+    return {
+        "operator": kind[0],
+        "place": kind[1],
+        "nodes": len(members),
+        "calls": sum(_median(node.calls) for node in members),
+        "ms": spent,
+        "share": _share(spent, total),
+    }
+
+
+def _told(node: NodeTimes, spent: float, total: float) -> dict[str, Any]:
+    inside = {"inside": node.outermost} if node.outermost != node.node else {}
+    return {
+        "node": node.node,
+        **inside,
+        "operator": node.operator,
+        "place": node.place,
+        "shapes": node.shapes,
+        "calls": _median(node.calls),
+        "ms": spent,
+        "share": _share(spent, total),
+    }
+
+
+def _median(values: FloatArray) -> float:
+    return float(np.median(values)) if len(values) else 0.0
+
+
+def _share(part: float, total: float) -> float:
+    return part / total if total > 0 else 0.0
