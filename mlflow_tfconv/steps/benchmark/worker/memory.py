@@ -1,84 +1,32 @@
-"""Reads how much memory this process holds, on the host and on a GPU. Needs nothing."""
+"""What the model takes at each batch size, the smallest first."""
 
 from __future__ import annotations
 
-import importlib
-import os
-import re
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from mlflow_tfconv.device import nvml_handle
+from mlflow_tfconv.steps.benchmark.worker.host_memory import host_resident_bytes
+from mlflow_tfconv.steps.benchmark.worker.opened_model import OpenedModel
 
 
-def host_peak_bytes() -> int | None:
-    """The largest resident memory of this process so far; None where there is no /proc.
+def memory(opened: OpenedModel) -> dict[str, Any]:
+    """Runs a few batches of each size and reads the peaks.
 
-    VmHWM starts anew with every exec'd process; getrusage's maximum is inherited from the parent.
+    Arenas keep what they have taken, so that the sizes come in ascending order; and they settle
+    within a few runs. It is to be given before anything is timed.
+
+    Args:
+        opened: The model, just opened.
+
+    Returns:
+        What `MemoryWatch.told` tells, `input_bytes`: what made-up inputs took meanwhile, and
+        `batch_sizes`.
     """
-    return _status_bytes("VmHWM")
-
-
-def host_resident_bytes() -> int | None:
-    """The resident memory of this process now; None where there is no /proc."""
-    return _status_bytes("VmRSS")
-
-
-def _status_bytes(name: str) -> int | None:
-    try:
-        text = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return None
-    found = re.search(rf"^{name}:\s+(\d+) kB$", text, re.MULTILINE)
-    return int(found[1]) * 1024 if found else None
-
-
-@dataclass(slots=True)
-class GpuMemory:
-    """The memory that this process takes on one GPU, told by NVML.
-
-    Where a container hides process ids the whole device's growth since `opened` stands for it.
-
-    Attributes:
-        nvml: The module pynvml, or one like it.
-        handle: NVML's handle of the GPU.
-        used_before: Bytes in use on the device before this process touched it.
-    """
-
-    nvml: Any
-    handle: Any
-    used_before: int
-    _peak_process: int = 0
-    _peak_device: int = 0
-    _pid: int = field(default_factory=os.getpid)
-
-    def look(self) -> None:
-        """Takes a reading; runtimes keep what they have taken, so one after a run is its peak."""
-        used = int(self.nvml.nvmlDeviceGetMemoryInfo(self.handle).used)
-        self._peak_device = max(self._peak_device, used - self.used_before)
-        for process in self.nvml.nvmlDeviceGetComputeRunningProcesses(self.handle):
-            if process.pid == self._pid:
-                self._peak_process = max(self._peak_process, process.usedGpuMemory or 0)
-
-    def peak(self) -> dict[str, Any]:
-        """`peak_bytes` and `method`: "nvml_process" or "nvml_device_delta"; empty if unknown."""
-        if self._peak_process:
-            return {"peak_bytes": self._peak_process, "method": "nvml_process"}
-        if self._peak_device > 0:
-            return {"peak_bytes": self._peak_device, "method": "nvml_device_delta"}
-        return {}
-
-
-def opened_gpu_memory(index: int, nvml: Any = None) -> GpuMemory | None:
-    """A reader for GPU `index` as CUDA counts them; None without pynvml or without a driver."""
-    try:
-        nvml = nvml or importlib.import_module("pynvml")
-    except ImportError:
-        return None
-    try:
-        nvml.nvmlInit()
-        handle = nvml_handle(nvml, index)
-        return GpuMemory(nvml, handle, int(nvml.nvmlDeviceGetMemoryInfo(handle).used))
-    except nvml.NVMLError:
-        return None
+    before = host_resident_bytes()
+    batches = {size: opened.examples(size) for size in sorted(opened.batch_sizes)}
+    after = host_resident_bytes()
+    for size, few in batches.items():
+        with opened.memory.phase(f"b{size}"):
+            for batch in (few[0], few[-1], few[0]):
+                opened.runtime.predict(batch)
+    grown = None if before is None or after is None else max(after - before, 0)
+    return {**opened.memory.told(opened.folder), "input_bytes": grown, "batch_sizes": [*batches]}

@@ -1,0 +1,110 @@
+"""The nodes of an ONNX graph as operations that hold memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mlflow_tfconv.steps.benchmark.estimate.live_set import Operation
+
+_VIEWS = frozenset({"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Dropout"})
+#: Kernels that may write into their input: `MayInplace` in ONNX Runtime's registrations.
+_OVERWRITING = frozenset(
+    {
+        "Abs",
+        "Add",
+        "Ceil",
+        "Clip",
+        "Div",
+        "Elu",
+        "Exp",
+        "Floor",
+        "FusedConv",  # the value that is added to the result
+        "HardSigmoid",
+        "LeakyRelu",
+        "Log",
+        "Mul",
+        "Neg",
+        "Pow",
+        "QuickGelu",
+        "Reciprocal",
+        "Relu",
+        "Selu",
+        "Sigmoid",
+        "Softplus",
+        "Softsign",
+        "Sqrt",
+        "Sub",
+        "Sum",
+        "Tanh",
+        "ThresholdedRelu",
+    }
+)
+
+
+def operations_of(
+    graph: Any, body_bytes: Callable[[Any], int], weights: frozenset[str] = frozenset()
+) -> list[Operation]:
+    """The operations of a graph in its order; constants and what is computed of them are left out.
+
+    Args:
+        graph: An ONNX graph.
+        body_bytes: Gives what the body of a loop or a branch holds while it runs.
+        weights: Names of values that stand for weights, besides the graph's initializers.
+    """
+    constants = constant_values(graph, weights)
+    found = []
+    for node in graph.node:
+        if set(node.output) <= constants:
+            continue
+        bodies = bodies_of(node)
+        reads = [*node.input, *(name for body in bodies for name in sorted(outer_values(body)))]
+        found.append(
+            Operation(
+                name=f"{node.op_type} {node.name or node.output[0]}",
+                reads=tuple(name for name in reads if name and name not in constants),
+                writes=tuple(filter(None, node.output)),
+                views=node.op_type in _VIEWS,
+                overwrites=node.op_type in _OVERWRITING,
+                inner_bytes=max(map(body_bytes, bodies), default=0),
+            )
+        )
+    return found
+
+
+def constant_values(graph: Any, weights: frozenset[str] = frozenset()) -> set[str]:
+    """Weights and what is computed of nothing else: that is done once, when the model is loaded.
+
+    Weights that are dequantized are not: ONNX Runtime does that in every run.
+    """
+    constants = {*weights, *(tensor.name for tensor in graph.initializer)}
+    constants |= {tensor.values.name for tensor in graph.sparse_initializer}
+    for node in graph.node:
+        every_run = node.op_type == "DequantizeLinear" or "Random" in node.op_type
+        if every_run or bodies_of(node):
+            continue
+        if all(name in constants for name in node.input if name):
+            constants |= set(node.output)
+    return constants
+
+
+def outer_values(body: Any) -> set[str]:
+    """The values that a loop or a branch takes from the graph around it."""
+    own = {value.name for value in (*body.input, *body.initializer)}
+    own |= {name for node in body.node for name in node.output}
+    taken = {value.name for value in body.output}
+    for node in body.node:
+        taken |= set(node.input)
+        for inner in bodies_of(node):
+            taken |= outer_values(inner)
+    return {name for name in taken - own if name}
+
+
+def bodies_of(node: Any) -> list[Any]:
+    """The graphs inside a node."""
+    found = []
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            found.append(attribute.g)
+        found += attribute.graphs
+    return found
