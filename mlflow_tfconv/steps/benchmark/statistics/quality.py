@@ -11,6 +11,9 @@ import numpy as np
 
 from mlflow_tfconv.engine.step import MetricSpec
 from mlflow_tfconv.errors import BenchmarkError, ConfigError
+from mlflow_tfconv.steps.benchmark.statistics import evidence
+from mlflow_tfconv.steps.benchmark.statistics.classes import name_classes, predicted_classes
+from mlflow_tfconv.steps.benchmark.statistics.evidence import Evidence
 from mlflow_tfconv.steps.benchmark.statistics.metric_rules import (
     EVALUATE_FILE,
     GREATER_IS_BETTER,
@@ -18,6 +21,7 @@ from mlflow_tfconv.steps.benchmark.statistics.metric_rules import (
 )
 
 Array = np.ndarray[Any, Any]
+_FEWEST_CLASSES_FOR_TOP5 = 6  # of five and fewer, each is among the first five
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,61 +32,27 @@ class QualityMetric:
         name: As in `quality/<name>`.
         function: `(outputs, labels) -> float`.
         greater_is_better: Its direction.
-        built_in: Whether it takes one output and one label only.
+        evidence: `(outputs, labels) -> Evidence` of a built-in metric, which is a function of means
+            and takes one output and one label only.
     """
 
     name: str
     function: Callable[[Any, Any], float]
     greater_is_better: bool
-    built_in: bool = False
+    evidence: Callable[[Any, Any], Evidence] | None = None
 
 
-def accuracy(outputs: Array, labels: Array) -> float:
-    """Share of examples whose class is right, 0 to 1."""
-    return float(np.mean(predicted_classes(outputs) == _true_classes(outputs, labels)))
-
-
-def top5(outputs: Array, labels: Array) -> float:
-    """Share of examples whose true class is among the five highest outputs, 0 to 1."""
-    best = np.argsort(_rows(outputs), axis=1)[:, -5:]
-    return float(np.mean(np.any(best == _true_classes(outputs, labels)[:, None], axis=1)))
-
-
-def f1(outputs: Array, labels: Array) -> float:
-    """F1 of each class that occurs, averaged over the classes (macro), 0 to 1."""
-    guess, truth = predicted_classes(outputs), _true_classes(outputs, labels)
-    return float(np.mean([_f1_of(guess == kind, truth == kind) for kind in np.unique(truth)]))
-
-
-def mae(outputs: Array, labels: Array) -> float:
-    """Mean absolute error."""
-    return float(np.mean(np.abs(_differences(outputs, labels))))
-
-
-def mse(outputs: Array, labels: Array) -> float:
-    """Mean squared error."""
-    return float(np.mean(np.square(_differences(outputs, labels))))
-
-
-def rmse(outputs: Array, labels: Array) -> float:
-    """Root of the mean squared error."""
-    return float(np.sqrt(mse(outputs, labels)))
-
-
-def r2(outputs: Array, labels: Array) -> float:
-    """Coefficient of determination: 1 is perfect, 0 no better than the labels' mean."""
-    truth = np.asarray(labels, np.float64)
-    return 1 - mse(outputs, labels) / float(np.mean(np.square(truth - truth.mean(axis=0))))
+def _from_means(gives: Callable[[Any, Any], Evidence]) -> QualityMetric:
+    return QualityMetric(
+        name=gives.__name__,
+        function=lambda outputs, labels: gives(outputs, labels).whole(),
+        greater_is_better=GREATER_IS_BETTER[gives.__name__],
+        evidence=gives,
+    )
 
 
 BUILT_IN: dict[str, QualityMetric] = {
-    function.__name__: QualityMetric(
-        name=function.__name__,
-        function=function,
-        greater_is_better=GREATER_IS_BETTER[function.__name__],
-        built_in=True,
-    )
-    for function in (accuracy, top5, f1, mae, mse, rmse, r2)
+    name: _from_means(getattr(evidence, name)) for name in GREATER_IS_BETTER
 }
 
 
@@ -102,28 +72,70 @@ def chosen_metrics(
 
 
 def default_metrics(outputs: Mapping[str, Array], labels: Any) -> tuple[QualityMetric, ...]:
-    """What to measure when nothing was asked: accuracy of classes, mean error of numbers."""
+    """What to measure when nothing was asked.
+
+    Of classes the accuracy, and of many classes the accuracy among the first five; of numbers the
+    mean error and the root of the mean square.
+    """
     if len(outputs) != 1 or not isinstance(labels, np.ndarray):
         return ()
     only = next(iter(outputs.values()))
-    if only.ndim == 2 and _are_classes(labels):
-        return (BUILT_IN["accuracy"],)
-    comparable = labels.dtype.kind in "fiu" and _rows(only).shape == _rows(labels).shape
-    return (BUILT_IN["mae"],) if comparable else ()
+    if name_classes(only, labels):
+        many = only.shape[-1] >= _FEWEST_CLASSES_FOR_TOP5
+        return (BUILT_IN["accuracy"], *([BUILT_IN["top5"]] if many else []))
+    flat = only.reshape(len(only), -1), labels.reshape(len(labels), -1)
+    comparable = labels.dtype.kind in "fiu" and flat[0].shape == flat[1].shape
+    return (BUILT_IN["mae"], BUILT_IN["rmse"]) if comparable else ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What a metric says of a variant.
+
+    Attributes:
+        value: The metric.
+        evidence: What each example contributes to it; None of a function of the user's own.
+    """
+
+    value: float
+    evidence: Evidence | None = None
+
+
+def measured(metric: QualityMetric, outputs: Mapping[str, Array], labels: Any) -> Measured:
+    """A metric of all examples.
+
+    Args:
+        metric: What to compute.
+        outputs: Output name to array; a metric gets the array alone when there is one.
+        labels: As the dataset gives them.
+
+    Raises:
+        BenchmarkError: The metric does not fit the outputs, or gives no number.
+    """
+    given = as_given(outputs)
+    if metric.evidence is None:
+        return Measured(value=_number(metric, metric.function(given, labels)))
+    if not (isinstance(given, np.ndarray) and isinstance(labels, np.ndarray)):
+        raise BenchmarkError(
+            f"The built-in metric {metric.name!r} needs one output and one label.",
+            received=f"outputs: {_names(given)}; labels: {_names(labels)}",
+            expected="one of each",
+            fix=f"Write a function (outputs, labels) -> float in {EVALUATE_FILE} and name it.",
+        )
+    evidence = metric.evidence(given, labels)
+    return Measured(value=evidence.whole(), evidence=evidence)
 
 
 def measured_quality(
     metrics: Sequence[QualityMetric], outputs: Mapping[str, Array], labels: Any
 ) -> dict[str, float]:
-    """`quality/<name>` of each metric.
+    """`quality/<name>` of each metric; arguments and errors as of `measured`."""
+    return {f"quality/{m.name}": measured(m, outputs, labels).value for m in metrics}
 
-    Args:
-        metrics: What to compute.
-        outputs: Output name to array; a metric gets the array alone when there is one.
-        labels: As the dataset gives them.
-    """
-    given = next(iter(outputs.values())) if len(outputs) == 1 else dict(outputs)
-    return {f"quality/{metric.name}": _computed(metric, given, labels) for metric in metrics}
+
+def as_given(outputs: Mapping[str, Array]) -> Any:
+    """What a metric gets: the only output's array, or all outputs."""
+    return next(iter(outputs.values())) if len(outputs) == 1 else dict(outputs)
 
 
 def drops(
@@ -131,7 +143,20 @@ def drops(
 ) -> dict[str, float]:
     """`quality/<name>_drop` of each metric that both have: positive is worse."""
     shared = [m for m in metrics if f"quality/{m.name}" in own and f"quality/{m.name}" in reference]
-    return {f"quality/{m.name}_drop": _drop(m, own, reference) for m in shared}
+    return {
+        f"quality/{m.name}_drop": drop(
+            own[f"quality/{m.name}"],
+            reference[f"quality/{m.name}"],
+            greater_is_better=m.greater_is_better,
+        )
+        for m in shared
+    }
+
+
+def drop(own: float, reference: float, *, greater_is_better: bool) -> float:
+    """How much worse the own value is."""
+    difference = reference - own
+    return (difference if greater_is_better else -difference) + 0.0  # never -0.0
 
 
 def agreement(own: Mapping[str, Array], reference: Mapping[str, Array]) -> dict[str, float]:
@@ -140,82 +165,39 @@ def agreement(own: Mapping[str, Array], reference: Mapping[str, Array]) -> dict[
     Nothing for models whose outputs are not one row of scores an example: numbers that are
     predicted agree by degrees, which the drop of their error says.
     """
-    if len(own) != 1 or len(reference) != 1:
-        return {}
-    mine, theirs = next(iter(own.values())), next(iter(reference.values()))
-    if mine.shape != theirs.shape or mine.ndim != 2 or mine.shape[1] < 2:
-        return {}
-    same = predicted_classes(mine) == predicted_classes(theirs)
-    return {"quality/agreement": float(np.mean(same))}
+    same = agreeing(own, reference)
+    return {} if same is None else {"quality/agreement": float(np.mean(same))}
 
 
-def predicted_classes(outputs: Array) -> Array:
-    """The class of each example, from scores (batch, classes), or from one score (batch, 1).
+def agreeing(
+    own: Mapping[str, Array], reference: Mapping[str, Array], *, one_score: bool = False
+) -> Array | None:
+    """Whether each example gets the reference's class, (examples,) 0 or 1; None for other outputs.
 
-    One score is compared with 0.5 when all lie in [0, 1] and with 0 (a logit) otherwise.
+    Args:
+        own: Output name to array.
+        reference: The reference's.
+        one_score: Whether one score an example is known to be that of a class.
     """
-    rows = _rows(outputs)
-    if rows.shape[1] > 1:
-        return np.asarray(np.argmax(rows, axis=1))
-    is_probability = bool(np.all((rows >= 0) & (rows <= 1)))
-    return np.asarray(rows[:, 0] > (0.5 if is_probability else 0.0)).astype(np.int64)
+    if len(own) != 1 or len(reference) != 1:
+        return None
+    mine, theirs = next(iter(own.values())), next(iter(reference.values()))
+    fewest = 1 if one_score else 2
+    if mine.shape != theirs.shape or mine.ndim != 2 or mine.shape[1] < fewest:
+        return None
+    return np.asarray(predicted_classes(mine) == predicted_classes(theirs)).astype(np.float64)
 
 
-def _true_classes(outputs: Array, labels: Array) -> Array:
-    """Class numbers from (batch,) or (batch, 1) numbers, or from one-hot rows."""
-    rows = _rows(labels)
-    if rows.shape[1] > 1 and rows.shape == _rows(outputs).shape:
-        return np.asarray(np.argmax(rows, axis=1))
-    if rows.shape[1] == 1:
-        return np.asarray(rows[:, 0])
-    raise BenchmarkError(
-        "These labels are no classes for these outputs.",
-        received=f"outputs {_rows(outputs).shape}, labels {np.asarray(labels).shape}",
-        expected="labels (batch,) with class numbers, or one-hot rows like the outputs",
-        fix="Name another metric in recipe.yaml, or a function of steps/evaluate.py.",
-    )
-
-
-def _are_classes(labels: Array) -> bool:
-    return labels.dtype.kind in "iub" and labels.shape[1:] in ((), (1,))
-
-
-def _f1_of(guess: Array, truth: Array) -> float:
-    return 2 * float(np.sum(guess & truth)) / float(np.sum(guess) + np.sum(truth))
-
-
-def _differences(outputs: Array, labels: Array) -> Array:
-    mine, truth = _rows(outputs), _rows(labels)
-    if mine.shape != truth.shape:
+def _number(metric: QualityMetric, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError) as e:
         raise BenchmarkError(
-            "These labels can't be subtracted from these outputs.",
-            received=f"outputs {mine.shape}, labels {truth.shape}",
-            expected="the same shape",
-            fix="Name another metric in recipe.yaml, or a function of steps/evaluate.py.",
-        )
-    return mine.astype(np.float64) - truth.astype(np.float64)
-
-
-def _rows(array: Array) -> Array:
-    array = np.asarray(array)
-    return array.reshape(len(array), -1)
-
-
-def _drop(metric: QualityMetric, own: Mapping[str, float], reference: Mapping[str, float]) -> float:
-    difference = reference[f"quality/{metric.name}"] - own[f"quality/{metric.name}"]
-    return (difference if metric.greater_is_better else -difference) + 0.0  # never -0.0
-
-
-def _computed(metric: QualityMetric, outputs: Any, labels: Any) -> float:
-    single = isinstance(outputs, np.ndarray) and isinstance(labels, np.ndarray)
-    if metric.built_in and not single:
-        raise BenchmarkError(
-            f"The built-in metric {metric.name!r} needs one output and one label.",
-            received=f"outputs: {_names(outputs)}; labels: {_names(labels)}",
-            expected="one of each",
-            fix=f"Write a function (outputs, labels) -> float in {EVALUATE_FILE} and name it.",
-        )
-    return float(metric.function(outputs, labels))
+            f"The metric {metric.name!r} gave no number.",
+            received=f"{type(value).__name__}: {value!r:.80}",
+            expected="one number for all examples",
+            fix=f"Look at the function in {EVALUATE_FILE}: it should return a float.",
+        ) from e
 
 
 def _names(value: Any) -> str:
