@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -53,8 +54,8 @@ class ServerOptions:
 
     Attributes:
         latency_bound_ms: The bound, from arrival to answer; None takes five times the median of a
-            single stream of the reference (of the variant itself when there is no reference), so
-            that all variants are held to the same.
+            single stream, or twice its 99th percentile where that is more: of the reference, so
+            that all variants are held to the same bound.
         quantile: This share of the queries must keep the bound,
         confidence: and be shown to do so with this confidence.
         batch_size: Samples a query.
@@ -132,7 +133,8 @@ def _require_counts(name: str, values: Sequence[int], example: str) -> None:
 def _require_above_0(scenario: str, options: object, *names: str) -> None:
     for name in names:
         value = getattr(options, name)
-        _require(value is None or value > 0, f"{scenario}.{name}", value, "above 0")
+        right = value is None or 0 < value < math.inf
+        _require(right, f"{scenario}.{name}", value, "a number above 0")
 
 
 def _require(holds: bool, name: str, value: object, expected: str) -> None:

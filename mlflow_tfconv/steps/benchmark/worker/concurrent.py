@@ -15,8 +15,14 @@ from mlflow_tfconv.runtimes.runtime import Runtime, open_runtime
 from mlflow_tfconv.steps.benchmark.examples import Batch
 from mlflow_tfconv.steps.benchmark.scenario_options import ConcurrentOptions
 from mlflow_tfconv.steps.benchmark.worker.host_memory import host_memory
+from mlflow_tfconv.steps.benchmark.worker.machine_state import MachineWatch
 from mlflow_tfconv.steps.benchmark.worker.out_of_memory import is_out_of_memory
-from mlflow_tfconv.steps.benchmark.worker.pinning import Pinning, thread_placement, used_processors
+from mlflow_tfconv.steps.benchmark.worker.pinning import (
+    AFFINITIES,
+    Pinning,
+    thread_placement,
+    used_processors,
+)
 from mlflow_tfconv.steps.benchmark.worker.scenario_batches import (
     batches_of_size,
     calls_of,
@@ -42,7 +48,7 @@ def concurrent(opened: OpenedModel, **arguments: Any) -> dict[str, Any]:
     Returns:
         `rows`: of each combination its `count`, `sharing`, `samples_per_s`, `p50_ms`, `p99_ms`
         (None below 100 calls), `streams` (the same of each), `threads` (how many the process had
-        and where they were tied) and `file`; `batch_size`; `left_out`: what was not timed, and why.
+        and where they were tied), `conditions` and `file`; `batch_size`; `left_out`: what was not timed, and why.
     """
     return _Comparison(opened, ConcurrentOptions(**arguments)).run()
 
@@ -106,9 +112,7 @@ class _Comparison:
 
     def _opened_again(self, number: int) -> Runtime:
         job = self._opened.job
-        options = dict(job.session_options)
-        if job.format == "onnx":
-            options = self._with_threads(options, number)
+        options = self._options_of(number) if job.format == "onnx" else {}
         return open_runtime(
             Path(job.model),
             job.format,
@@ -116,19 +120,21 @@ class _Comparison:
             session_options=options or None,
         )
 
-    def _with_threads(self, options: dict[str, Any], number: int) -> dict[str, Any]:
+    def _options_of(self, number: int) -> dict[str, Any]:
         """The options of one of the own sessions; pinned ones lie side by side on the processors."""
-        threads = self._options.intra_op_threads
+        options, threads = dict(self._opened.job.session_options), self._options.intra_op_threads
         if threads is not None:
-            options = {**options, "intra_op_num_threads": threads}
+            options.pop(AFFINITIES, None)  # they name another number of threads
+            options["intra_op_num_threads"] = threads
         if self._opened.job.pin_threads:
-            options = Pinning(processors=self._processors(number)).session_options(options)
+            return Pinning(processors=self._processors(number)).session_options(options)
         return options
 
     def _processors(self, number: int) -> tuple[int, ...]:
         """The processors of one of the own sessions, its caller's first."""
         all_of_them = used_processors()
-        threads = self._options.intra_op_threads or len(all_of_them)
+        asked = self._options.intra_op_threads or self._opened.device.options.intra_op_threads
+        threads = asked or len(all_of_them)
         first = number * threads
         return tuple(all_of_them[(first + n) % len(all_of_them)] for n in range(threads))
 
@@ -139,6 +145,7 @@ class _Comparison:
         for calls in streams:
             for _ in range(_WARM_RUNS):
                 calls[0]()
+        watch = MachineWatch()
         own = sharing == "own_sessions" and self._opened.job.pin_threads
         found = streamed(
             streams,
@@ -154,6 +161,7 @@ class _Comparison:
             "samples_per_s": found.calls_per_s * self._size,
             **_latency(found.latencies_ns),
             "streams": [_latency(found.of(number)) for number in range(count)],
+            "conditions": watch.so_far(),
             "threads": thread_placement(pinned=self._opened.job.pin_threads),
             "file": file,
         }

@@ -19,13 +19,13 @@ import numpy as np
 from mlflow_tfconv.engine.guarded import free_memory_mb
 from mlflow_tfconv.steps.benchmark.scenario_options import OfflineOptions
 from mlflow_tfconv.steps.benchmark.worker.host_memory import host_peak_bytes
+from mlflow_tfconv.steps.benchmark.worker.machine_state import MachineWatch
 from mlflow_tfconv.steps.benchmark.worker.out_of_memory import is_out_of_memory
 from mlflow_tfconv.steps.benchmark.worker.scenario_batches import (
     Call,
     batches_of_size,
     bytes_of,
     calls_of,
-    fixed_size,
 )
 
 if TYPE_CHECKING:  # the opened model knows all commands
@@ -47,7 +47,7 @@ def offline(opened: OpenedModel, **arguments: Any) -> dict[str, Any]:
         `sizes`: of each its `batch_size`, `samples_per_s`, `p50_ms`, `count`, `gain` (over the size
         before it, timed in turn) and `file` (int64 nanoseconds, one a call);
         `best_batch`: the smallest within `min_gain` of the highest throughput;
-        `ended`: why there are no more sizes.
+        `ended`: why there are no more sizes; `conditions`: what else happened on the machine.
     """
     sweep = _Sweep(opened, OfflineOptions(**arguments))
     ended = sweep.run()
@@ -68,6 +68,7 @@ class _Sweep:
         self._started = time.perf_counter()
         self._samples: dict[int, array[int]] = {}
         self._gains: dict[int, float] = {}
+        self._watch = MachineWatch()
         self._peaks: list[tuple[int, int]] = [(0, host_peak_bytes() or 0)]  # batch size, bytes
 
     def run(self) -> str:
@@ -94,10 +95,11 @@ class _Sweep:
         """All sizes, and the best."""
         rows = [self._row(size) for size in self._samples]
         throughputs = {row["batch_size"]: row["samples_per_s"] for row in rows}
-        return {"sizes": rows, "best_batch": best_batch(throughputs, self._options.min_gain)}
+        best = best_batch(throughputs, self._options.min_gain)
+        return {"sizes": rows, "best_batch": best, "conditions": self._watch.so_far()}
 
     def _sizes(self) -> Iterator[int]:
-        fixed = fixed_size(self._opened.runtime)
+        fixed = self._opened.fixed_batch()
         if fixed is not None:
             return iter([fixed])
         doubled = itertools.takewhile(
@@ -160,8 +162,9 @@ class _Sweep:
         if len(self._peaks) > 2:
             first, low = self._peaks[-2]
         grown = (high - low) / (last - first) * (size - last)
-        example = bytes_of(self._opened.examples(min(self._opened.batch_sizes))[0])
-        return max(grown, 2 * example / min(self._opened.batch_sizes) * size)
+        smallest = min(self._opened.batch_sizes)
+        example = bytes_of(self._opened.examples(smallest)[0]) / smallest
+        return float(max(grown, 2 * example * size))
 
     def _row(self, size: int) -> dict[str, Any]:
         samples = np.array(self._samples[size], np.int64)

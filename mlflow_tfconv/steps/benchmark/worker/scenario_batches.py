@@ -16,14 +16,9 @@ if TYPE_CHECKING:  # the opened model knows all commands
 Call = Callable[[], object]
 
 
-def fixed_size(runtime: Runtime) -> int | None:
-    """The only batch size that the model takes; None when it takes all."""
-    return runtime.inputs[0].shape[0] if runtime.inputs and runtime.inputs[0].shape else None
-
-
 def size_for(opened: OpenedModel, asked: int) -> int:
     """The size that was asked for, or the only one that the model takes."""
-    return fixed_size(opened.runtime) or asked
+    return opened.fixed_batch() or asked
 
 
 def batches_of_size(opened: OpenedModel, size: int) -> list[Batch]:

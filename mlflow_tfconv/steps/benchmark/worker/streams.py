@@ -35,7 +35,8 @@ class Streams:
     @property
     def latencies_ns(self) -> np.ndarray[Any, np.dtype[np.int64]]:
         """(calls,) of all streams."""
-        return self.times_ns[:, 2] - self.times_ns[:, 1]
+        latencies: np.ndarray[Any, np.dtype[np.int64]] = self.times_ns[:, 2] - self.times_ns[:, 1]
+        return latencies
 
     @property
     def calls_per_s(self) -> float:
@@ -48,7 +49,8 @@ class Streams:
 
     def of(self, stream: int) -> np.ndarray[Any, np.dtype[np.int64]]:
         """The latencies of one stream."""
-        return self.latencies_ns[self.times_ns[:, 0] == stream]
+        own: np.ndarray[Any, np.dtype[np.int64]] = self.latencies_ns[self.times_ns[:, 0] == stream]
+        return own
 
     def _of_each(self, edge: Callable[[Any], Any], column: int) -> list[int]:
         numbers = np.unique(self.times_ns[:, 0])
@@ -76,7 +78,7 @@ def streamed(
         Exception: What a call has raised.
     """
     group = _Group(len(streams), min_time_s, min_count)
-    tied = [*processors] or [None] * len(streams)
+    tied = processors or [()] * len(streams)
     workers = [
         threading.Thread(target=group.stream, args=(number, calls, on))
         for number, (calls, on) in enumerate(zip(streams, tied, strict=True))
@@ -99,7 +101,7 @@ class _Group:
         self._start = time.perf_counter_ns()
         self._error: Exception | None = None
 
-    def stream(self, number: int, calls: Sequence[Call], processors: Sequence[int] | None) -> None:
+    def stream(self, number: int, calls: Sequence[Call], processors: Sequence[int]) -> None:
         """One stream, in a thread of its own."""
         pin_caller(processors) if processors else spread_out()
         self._gate.wait()

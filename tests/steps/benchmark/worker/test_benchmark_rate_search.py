@@ -24,7 +24,12 @@ def test_the_highest_rate_is_found_from_any_guess(truth: float) -> None:
 
 def test_a_good_guess_takes_few_tries() -> None:
     tried: list[float] = []
-    searched(lambda rate: tried.append(rate) or rate <= 104, 100, least=1, precision=0.05)
+
+    def holds(rate: float) -> bool:
+        tried.append(rate)
+        return rate <= 104
+
+    searched(holds, 100, least=1, precision=0.05)
     assert len(tried) <= 6
 
 

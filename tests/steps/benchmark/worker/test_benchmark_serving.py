@@ -15,16 +15,16 @@ from mlflow_tfconv.steps.benchmark.worker.serving import Run, Terms, served
 
 
 class StillClock:
-    """Moves when it is told, and to what is awaited."""
+    """Moves when it is told, and to what is awaited or a little later."""
 
-    def __init__(self) -> None:
-        self.time = 1_000
+    def __init__(self, overslept: int = 0) -> None:
+        self.time, self.overslept = 1_000, overslept
 
     def now_ns(self) -> int:
         return self.time
 
     def wait_until_ns(self, moment_ns: int) -> None:
-        self.time = max(self.time, moment_ns)
+        self.time = max(self.time, moment_ns + self.overslept)
 
     def takes(self, *durations: int) -> Callable[[], object]:
         left = iter(durations)
@@ -67,8 +67,7 @@ def test_a_run_ends_when_its_time_is_over() -> None:
 
 
 def test_a_late_waking_is_the_generators_own_share() -> None:
-    clock = StillClock()
-    clock.wait_until_ns = lambda moment: setattr(clock, "time", moment + 7)  # type: ignore[method-assign]
+    clock = StillClock(overslept=7)
     terms = Terms(bound_ns=100, allowed_late=0, limit_ns=1e9)
     found = served([clock.takes(1, 1)], np.array([100, 200]), terms, clock=clock)
     assert found.wake_up_ns == 7
