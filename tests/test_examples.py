@@ -55,12 +55,20 @@ TELLING = {
         "validation accuracy: 0.9",
         "ONNX agrees with Keras: True",
     ),
+    "08_compare_two_models.py": (
+        "old/onnx",
+        "new.latency/p50_ms > 1.05 * old.latency/p50_ms: not met",
+        "new.footprint/size_mb > old.footprint/size_mb / 2: not met",
+        "The new model may go out: True",
+        "report.html",
+    ),
 }
 
 #: What lies in the user's folder afterwards; the other examples leave nothing there.
 LEAVING = {
     "01_convert_a_keras_model.py": ["converted"],
     "02_compress_and_compare.py": ["compared"],
+    "08_compare_two_models.py": ["verdict"],
 }
 
 

@@ -12,7 +12,11 @@ from rich.text import Text
 
 from mlflow_tfconv.artifacts import Reports
 from mlflow_tfconv.engine.cards import Table
-from mlflow_tfconv.steps.benchmark.report.summary_table import shared_notes, summary_table
+from mlflow_tfconv.steps.benchmark.report.summary_table import (
+    cells_width,
+    shared_notes,
+    summary_table,
+)
 
 _STYLES = {"▲": "green", "▼": "red", "=": "dim", "·": "dim"}
 _NAME_SHARE = 0.3  # of the terminal, before names are broken
@@ -32,12 +36,11 @@ def printed(reports: Reports, width: int | None = None) -> RenderableType:
 
 
 def _rich(table: Table, name_room: int | None) -> RichTable:
-    rich = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 2, 0, 0))
+    rich = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     rich.add_column(table.columns[0], overflow="fold", max_width=name_room)
     for place, title in enumerate(table.columns[1:], start=1):
         cells = [row[place] for row in table.rows]
-        room = max(len(text) for text in (*cells, *title.split(), " "))
-        heading = "\n".join(textwrap.wrap(title, room))
+        heading = "\n".join(textwrap.wrap(title, cells_width(title, cells) or 1))
         right = any(cell[:1].isdigit() for cell in cells)
         rich.add_column(heading, justify="right" if right else "left", no_wrap=True)
     for row in table.rows:

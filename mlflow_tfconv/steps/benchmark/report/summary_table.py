@@ -12,6 +12,7 @@ from mlflow_tfconv.steps.benchmark.report.standing import in_words, reference_of
 _MARKS = {"better": "▲", "worse": "▼", "equal": "="}
 _NOT_COMPARED = "·"
 _SPACE = 2  # blanks between two columns
+_HEADING = 7  # letters in a line of a heading, even where the numbers are shorter
 
 
 def summary_table(
@@ -60,6 +61,12 @@ def caption(reports: Reports) -> str:
     gpu = (reports.environment.get("gpu") or {}).get("name")
     where = gpu or machine.get("processor") or "?"
     return f"On {reports.environment.get('device', '?')}: {where}"
+
+
+def cells_width(title: str, cells: Sequence[str]) -> int:
+    """Letters that a column takes whose heading is broken at blanks, but not to less than needed."""
+    words = [len(word) for word in title.split()]
+    return max([*words, min(len(title), _HEADING), *(len(cell) for cell in cells)])
 
 
 def _table(reports: Reports, shown: Sequence[Column]) -> Table:
@@ -119,9 +126,9 @@ def _without_empty(table: Table) -> Table:
 
 def _width(table: Table, name_room: int | None) -> int:
     """Letters that its lines take; headings may be broken at blanks."""
-    widths = []
-    for place, title in enumerate(table.columns):
-        words = [len(word) for word in title.split()]
-        widths.append(max([*words, *(len(row[place]) for row in table.rows)], default=0))
+    widths = [
+        cells_width(title, [row[place] for row in table.rows])
+        for place, title in enumerate(table.columns)
+    ]
     widths[0] = min(widths[0], name_room or widths[0])
     return sum(width + _SPACE for width in widths)
