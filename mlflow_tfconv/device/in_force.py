@@ -10,6 +10,7 @@ from typing import Any
 
 from mlflow_tfconv.device.named_device import Device
 from mlflow_tfconv.device.on_tensorflow import ALLOCATOR, GROWTH
+from mlflow_tfconv.device.without_effect import without_effect
 
 _MB_PER_MIB = 2**20 / 1e6
 
@@ -49,8 +50,9 @@ def tensorflow_in_force(device: Device) -> InForce:
 def _of_these(names: list[str], params: Mapping[str, str]) -> str:
     """The GPUs, and what is in force on them."""
     said = f"{' and '.join(names)}: {params['device.gpu']}; memory {params['device.memory']}"
-    allocator = params["device.allocator"]
-    return said if allocator == "bfc" else f"{said}; allocator {allocator}"
+    allocator, tf32 = params["device.allocator"], params.get("device.tf32")
+    said = said if allocator == "bfc" else f"{said}; allocator {allocator}"
+    return f"{said}; TF32 {tf32}" if tf32 else said
 
 
 def _processors() -> str:
@@ -83,7 +85,16 @@ def _of_gpus(tf: Any, device: Device) -> dict[str, str]:
         "device.gpu": ", ".join(_model(tf, gpu) for gpu in gpus),
         "device.memory": " | ".join(sorted(memory)),
         "device.allocator": os.environ.get(ALLOCATOR) or "bfc",
+        **_of_tf32(tf, device),
     }
+
+
+def _of_tf32(tf: Any, device: Device) -> dict[str, str]:
+    """Told where it was asked for: else it is as TensorFlow has it."""
+    if device.options.tf32 is None:
+        return {}
+    on = tf.config.experimental.tensor_float_32_execution_enabled()
+    return {"device.tf32": "on" if on else "off"}
 
 
 def _model(tf: Any, gpu: Any) -> str:
@@ -111,19 +122,10 @@ def _memory(tf: Any, gpu: Any) -> str:
 
 
 def _without_effect(device: Device) -> str:
-    """Options of a GPU say nothing on the CPU: a profile for the CPU may keep them."""
-    options = device.options
-    if device.kind != "cpu":
-        return ""
-    asked = [
-        name
-        for name, is_asked in (
-            ("memory_limit_mb (but for `batch_size: auto`)", options.memory_limit_mb is not None),
-            ("memory_growth", not options.memory_growth),
-            ("allocator", options.allocator != "bfc"),
-        )
-        if is_asked
-    ]
-    if not asked:
-        return ""
-    return f" Without effect on the CPU: {', '.join(reversed(asked))}."
+    """What was asked for and does nothing here: a profile for the CPU may keep options of a GPU."""
+    names = without_effect(device, "tensorflow")
+    return f" Without effect {_where(device)}: {', '.join(names)}." if names else ""
+
+
+def _where(device: Device) -> str:
+    return "on the CPU" if device.kind == "cpu" else "on TensorFlow"

@@ -4,13 +4,42 @@ from __future__ import annotations
 
 import importlib
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from mlflow_tfconv.device.named_device import Device
+from mlflow_tfconv.device.visible_gpus import VARIABLE, nvml_handle, visible_gpus
 from mlflow_tfconv.errors import DeviceError, MissingLibraryError
 
 GPU_EXTRA = "pip install 'mlflow-tfconv[gpu]'"
+#: The oldest driver for a major version of CUDA
+#: (docs.nvidia.com/deploy/cuda-compatibility/minor-version-compatibility.html).
+_DRIVER_FOR = {11: 450, 12: 525, 13: 580}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Driver:
+    """NVIDIA's driver, as NVML tells it.
+
+    Attributes:
+        version: Such as "550.54"; None when no driver answers.
+        cuda: The newest version of CUDA that it can run, (major, minor); None when it does not say.
+        gpus: How many GPUs there are.
+        problem: Why no driver answers; None when one does.
+    """
+
+    version: str | None = None
+    cuda: tuple[int, int] | None = None
+    gpus: int = 0
+    problem: str | None = None
+
+    def __str__(self) -> str:
+        """In words."""
+        if self.problem is not None:
+            return self.problem
+        up_to = f" (CUDA up to {self.cuda[0]}.{self.cuda[1]})" if self.cuda else ""
+        return f"NVIDIA driver {self.version}{up_to}, {self.gpus} GPU{'s' * (self.gpus != 1)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +61,8 @@ def require_gpus(device: Device) -> None:
     """Makes sure that the GPUs of `device` exist, without starting CUDA; the CPU always does.
 
     Raises:
-        DeviceError: There is no NVIDIA driver, or fewer GPUs than `device` names.
+        DeviceError: There is no NVIDIA driver, or fewer GPUs than `device` names, or they are
+            hidden by CUDA_VISIBLE_DEVICES.
     """
     if device.kind == "cpu":
         return
@@ -43,18 +73,39 @@ def require_gpus(device: Device) -> None:
     except DeviceError as e:
         raise no_gpu(f"There is no GPU for {device} on this machine.", e.what, device) from e
     if max(device.indices) >= count:
-        raise no_gpu(f"{device} is not on this machine.", f"{count} GPUs (NVML)", device)
+        said = f"{count} GPU{'s' * (count != 1)} (NVML)"
+        raise no_gpu(f"{device} is not on this machine.", said, device)
+    if max(device.indices) >= len(visible_gpus(count)):
+        raise _hidden(device, count)
+
+
+def driver() -> Driver:
+    """The driver; a value that it does not tell is None."""
+    try:
+        count = gpu_count()
+    except (DeviceError, MissingLibraryError) as e:
+        return Driver(problem=e.what)
+    nvml = importlib.import_module("pynvml")
+    version: Any = None
+    cuda: tuple[int, int] | None = None
+    with suppress(nvml.NVMLError, AttributeError):
+        version = nvml.nvmlSystemGetDriverVersion()
+    with suppress(nvml.NVMLError, AttributeError):
+        number = int(nvml.nvmlSystemGetCudaDriverVersion_v2())
+        cuda = (number // 1000, number % 1000 // 10)
+    text = version.decode() if isinstance(version, bytes) else version
+    return Driver(version=text or "of unknown version", cuda=cuda, gpus=count)
 
 
 def driver_state() -> str:
     """The NVIDIA driver and its GPUs in a few words, as NVML sees them."""
-    try:
-        count = gpu_count()
-        version = importlib.import_module("pynvml").nvmlSystemGetDriverVersion()
-    except (DeviceError, MissingLibraryError) as e:
-        return e.what
-    text = version.decode() if isinstance(version, bytes) else version
-    return f"NVIDIA driver {text}, {count} GPU{'' if count == 1 else 's'}"
+    return str(driver())
+
+
+def driver_for_cuda(version: str | None) -> int | None:
+    """The oldest driver that runs what was built for a version of CUDA; None if unknown."""
+    major = (version or "").partition(".")[0]
+    return _DRIVER_FOR.get(int(major)) if major.isdigit() else None
 
 
 def gpu_count() -> int:
@@ -89,28 +140,25 @@ def gpu_state(index: int) -> GpuState | None:
     return GpuState(total_mb=found.total / 1e6, used_mb=found.used / 1e6, free_mb=found.free / 1e6)
 
 
-def nvml_handle(nvml: Any, index: int) -> Any:
-    """NVML's handle of a GPU.
-
-    Args:
-        nvml: The module pynvml, or one like it.
-        index: The GPU as CUDA counts them: CUDA_VISIBLE_DEVICES renumbers GPUs for CUDA, but not
-            for NVML.
-    """
-    visible = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")]
-    name = visible[index] if index < len(visible) and visible[index] else str(index)
-    if name.isdigit():
-        return nvml.nvmlDeviceGetHandleByIndex(int(name))
-    return nvml.nvmlDeviceGetHandleByUUID(name)
-
-
 def no_gpu(what: str, received: str, device: Device) -> DeviceError:
-    """The error for GPUs that were asked for and can't be used."""
+    """The error for GPUs that were asked for and are not there."""
     return DeviceError(
         what,
         received=received,
         expected=f"GPU{'s' if len(device.indices) > 1 else ''} "
-        f"{', '.join(map(str, device.indices))} with an NVIDIA driver of 525 or newer (CUDA 12)",
+        f"{', '.join(map(str, device.indices))} with an NVIDIA driver of "
+        f"{_DRIVER_FOR[12]} or newer (CUDA 12)",
         fix="Look at `nvidia-smi` (in a container: start it with `--gpus all`) and at `tfconv "
         f"doctor`; {GPU_EXTRA} installs CUDA; or set `device: cpu`.",
+    )
+
+
+def _hidden(device: Device, count: int) -> DeviceError:
+    shown = visible_gpus(count)
+    return DeviceError(
+        f"{device} is hidden by the environment variable {VARIABLE}.",
+        received=f"{VARIABLE}={os.environ.get(VARIABLE)!r}, which leaves "
+        f"{len(shown) or 'none'} of {count} GPUs",
+        expected=f"{max(device.indices) + 1} or more GPUs in it, which are then counted from 0",
+        fix=f"Change or unset {VARIABLE}, or name another device.",
     )

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mlflow_tfconv.device.named_device import Device
-from mlflow_tfconv.device.nvidia_driver import GPU_EXTRA, driver_state
+from mlflow_tfconv.device.nvidia_driver import GPU_EXTRA
+from mlflow_tfconv.device.onnxruntime_build import onnxruntime_build
+from mlflow_tfconv.device.provider_options import provider_options, provider_options_in_force
+from mlflow_tfconv.device.why_no_gpu import why_no_gpu
+from mlflow_tfconv.device.without_effect import without_effect
 from mlflow_tfconv.errors import ConfigError, DeviceError, MissingLibraryError
 
 _PROVIDERS = {
@@ -20,6 +27,8 @@ _OPTION_KINDS = {
     "graph_optimization_level": "GraphOptimizationLevel",
     "execution_mode": "ExecutionMode",
 }
+_ABOUT_DEVICE = re.compile(r"CUDA|CUDNN|cuDNN|CUBLAS|TensorRT|Tensorrt|ExecutionProvider")
+_OF_SOURCE = re.compile(r"/onnxruntime_src/\S+:\d+ .*?\) (?=[A-Z])")  # where in it an error is from
 # `y = Identity(x)` in ONNX: the smallest session that proves a provider.
 _IDENTITY = (
     b'\x08\x08:3\n\x10\n\x01x\x12\x01y"\x08Identity\x12\x01gZ\r\n\x01x\x12\x08\n\x06\x08\x01\x12'
@@ -41,11 +50,12 @@ def onnxruntime_providers(device: Device) -> list[tuple[str, dict[str, str]]]:
     if wanted[0] not in available:
         raise DeviceError(
             f"ONNX Runtime {ort.__version__} has no provider for {device}.",
-            received=", ".join(available),
+            received=f"a build with {', '.join(available)}",
             expected=wanted[0],
-            fix=f"Install the build for GPUs: {GPU_EXTRA}; `tfconv doctor` says more.",
+            fix="Install the build for GPUs: pip uninstall -y onnxruntime && "
+            f"{GPU_EXTRA}; `tfconv doctor` says more; or set `device: cpu`.",
         )
-    return [(name, _provider_options(name, device)) for name in wanted if name in available]
+    return [(name, provider_options(name, device)) for name in wanted if name in available]
 
 
 def onnxruntime_session_options(device: Device, extra: Mapping[str, Any] | None = None) -> Any:
@@ -98,20 +108,31 @@ def onnxruntime_session(
     disabled = extra.pop("disabled_optimizers", None)
     arguments = {"disabled_optimizers": list(disabled)} if disabled else {}
     providers = onnxruntime_providers(device)
-    if device.kind != "cpu" and hasattr(ort, "preload_dlls"):
-        ort.preload_dlls()  # finds CUDA and cuDNN where pip has put them
-    session = ort.InferenceSession(
-        model if isinstance(model, bytes) else str(model),
-        onnxruntime_session_options(device, extra),
-        providers=providers,
-        **arguments,
-    )
+    if device.kind != "cpu":
+        _preload(ort)
+    try:
+        session = ort.InferenceSession(
+            model if isinstance(model, bytes) else str(model),
+            onnxruntime_session_options(device, extra),
+            providers=providers,
+            enable_fallback=0,  # else it prints "EP Error", and opens the session on the CPU
+            **arguments,
+        )
+    except Exception as e:  # noqa: BLE001 (its exceptions share no base, and all are raised again)
+        raise (_of_device(e, device, model) or e) from None
+    # A run that fails on the GPU would open the session again on the CPU, and say so on stdout.
+    session.disable_fallback()
     check_providers(session.get_providers(), device)
     return session
 
 
-def onnxruntime_in_force(session: Any) -> str:
-    """What a session says of its providers, threads and limits, in a sentence for the log."""
+def onnxruntime_in_force(session: Any, device: Device | None = None) -> str:
+    """What a session says of its providers, threads and options, in a sentence for the log.
+
+    Args:
+        session: The session.
+        device: What was asked for: then it is also told which options do nothing here.
+    """
     options, ort = session.get_session_options(), _onnxruntime()
     told = [
         f"{name} {count or 'as ONNX Runtime chooses'}"
@@ -120,12 +141,12 @@ def onnxruntime_in_force(session: Any) -> str:
             ("inter-op-threads", options.inter_op_num_threads),
         )
     ]
-    cuda = session.get_provider_options().get("CUDAExecutionProvider", {})
-    limit = int(cuda.get("gpu_mem_limit", 0) or 0)
-    if 0 < limit < 2**63:  # without a limit it is the largest number there is
-        told.append(f"at most {limit / 1e6:,.0f} MB of GPU memory")
+    told += provider_options_in_force(session.get_provider_options())
     providers = ", ".join(session.get_providers())
-    return f"ONNX Runtime {ort.__version__} computes with {providers}: {'; '.join(told)}."
+    idle = without_effect(device, "onnxruntime") if device else []
+    where = "on the CPU" if device and device.kind == "cpu" else "on ONNX Runtime"
+    said = f" Without effect {where}: {', '.join(idle)}." if idle else ""
+    return f"ONNX Runtime {ort.__version__} computes with {providers}: {'; '.join(told)}.{said}"
 
 
 def proved_onnxruntime(device: Device) -> None:
@@ -150,34 +171,33 @@ def check_providers(active: Sequence[str], device: Device) -> None:
     wanted = _PROVIDERS[device.kind][0]
     if wanted in active:
         return
-    raise DeviceError(
+    raise why_no_gpu(
         f"ONNX Runtime could not load {wanted} and fell back to {', '.join(active) or 'nothing'}.",
-        received=f"device {device}; {driver_state()}",
-        expected=f"{wanted}, with the CUDA it was built for ({onnxruntime_cuda() or 'unknown'})",
-        fix=f"`tfconv doctor` says which library is missing; {GPU_EXTRA} installs the ones for "
-        "CUDA 12.",
+        device,
+        onnxruntime_build(device),
     )
 
 
-def onnxruntime_cuda() -> str | None:
-    """The version of CUDA that ONNX Runtime was built for; None for a build without CUDA."""
-    try:
-        build = importlib.import_module("onnxruntime.capi.build_and_package_info")
-    except ImportError:
+def _preload(ort: Any) -> None:
+    """Finds CUDA and cuDNN where pip has put them; it prints what it does not find."""
+    if hasattr(ort, "preload_dlls"):
+        with contextlib.redirect_stdout(io.StringIO()):
+            ort.preload_dlls()
+
+
+def _of_device(error: Exception, device: Device, model: Path | bytes) -> DeviceError | None:
+    """None when the device is sound, since the smallest session opens there: it is the model."""
+    if device.kind == "cpu" or not _ABOUT_DEVICE.search(str(error)):
         return None
-    return getattr(build, "cuda_version", None) or None
-
-
-def _provider_options(name: str, device: Device) -> dict[str, str]:
-    if name == "CPUExecutionProvider":
-        return {}
-    chosen = {"device_id": str(device.indices[0])}
-    if name == "CUDAExecutionProvider":
-        if device.options.memory_limit_mb is not None:
-            chosen["gpu_mem_limit"] = str(device.options.memory_limit_mb * 1_000_000)
-        growth = device.options.memory_growth
-        chosen["arena_extend_strategy"] = "kSameAsRequested" if growth else "kNextPowerOfTwo"
-    return chosen
+    if model != _IDENTITY:
+        try:
+            proved_onnxruntime(device)
+        except DeviceError as e:
+            return e
+        return None
+    said = _OF_SOURCE.sub("", " ".join(str(error).split()))[:400]
+    what = f"ONNX Runtime can't start {_PROVIDERS[device.kind][0]}."
+    return why_no_gpu(what, device, onnxruntime_build(device), said=f"ONNX Runtime says: {said}")
 
 
 def _option_value(ort: Any, name: str, value: Any) -> Any:

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 from mlflow_tfconv.device.named_device import Device, DeviceOptions
-from mlflow_tfconv.device.nvidia_driver import driver_state, no_gpu
+from mlflow_tfconv.device.nvidia_driver import GPU_EXTRA
+from mlflow_tfconv.device.nvidia_libraries import looked_up, needed_for_cuda
+from mlflow_tfconv.device.why_no_gpu import Build, why_no_gpu
 from mlflow_tfconv.errors import DeviceError
 
 #: Variables that TensorFlow reads when it starts a GPU.
@@ -69,22 +71,31 @@ def _tensorflow_gpus(tf: Any, device: Device) -> list[Any]:
     gpus = tf.config.list_physical_devices("GPU")
     if max(device.indices) < len(gpus):
         return [gpus[n] for n in device.indices]
-    build = tf.sysconfig.get_build_info()
-    built_for = (
-        f"built for CUDA {build['cuda_version']} and cuDNN {build.get('cudnn_version', '?')}"
-        if "cuda_version" in build
-        else "built without CUDA"
+    names = ", ".join(gpu.name for gpu in gpus) or "no GPU"
+    raise why_no_gpu(
+        f"TensorFlow can't use {device}: it sees {names}.", device, tensorflow_build(tf)
     )
-    names = ", ".join(gpu.name for gpu in gpus) or "none"
-    raise no_gpu(
-        f"TensorFlow can't use {device}.",
-        f"GPUs that TensorFlow {tf.__version__} ({built_for}) sees: {names}; {driver_state()}",
-        device,
+
+
+def tensorflow_build(tf: Any) -> Build:
+    """This build of TensorFlow, with the libraries that it opens for a GPU."""
+    told = tf.sysconfig.get_build_info()
+    cuda = str(told.get("cuda_version") or "") or None
+    needed = needed_for_cuda(cuda, str(told.get("cudnn_version") or "") or None) if cuda else ()
+    return Build(
+        name=f"TensorFlow {tf.__version__}",
+        cuda=cuda,
+        libraries=looked_up(needed),
+        install=f"{GPU_EXTRA}, or pip install 'tensorflow[and-cuda]=={tf.__version__}'"
+        if cuda
+        else "Install a build of TensorFlow for GPUs (Linux): pip install 'tensorflow[and-cuda]'",
     )
 
 
 def _set_up(tf: Any, gpus: list[Any], options: DeviceOptions) -> None:
     _set_variables(tf, options)
+    if options.tf32 is not None:  # a switch that may be turned at any time
+        tf.config.experimental.enable_tensor_float_32_execution(options.tf32)
     _set_threads(tf, options)
     tf.config.set_visible_devices(gpus, "GPU")
     for gpu in gpus:

@@ -5,30 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-
-
-class NvmlError(Exception):
-    """What the fake raises."""
-
-
-def fake_nvml(gpus: int | None) -> Any:
-    """A pynvml with so many GPUs of 8 GB; None has no driver."""
-
-    def init() -> None:
-        if gpus is None:
-            raise NvmlError("NVML Shared Library Not Found")
-
-    return SimpleNamespace(
-        NVMLError=NvmlError,
-        nvmlInit=init,
-        nvmlDeviceGetCount=lambda: gpus,
-        nvmlSystemGetDriverVersion=lambda: "550.54",
-        nvmlDeviceGetHandleByIndex=lambda index: index,
-        nvmlDeviceGetHandleByUUID=lambda name: name,
-        nvmlDeviceGetMemoryInfo=lambda handle: SimpleNamespace(
-            total=8_000_000_000, used=1_500_000_000, free=6_500_000_000
-        ),
-    )
+from fake_nvml import FakeNvml
 
 
 class FakeTensorFlow:
@@ -44,6 +21,7 @@ class FakeTensorFlow:
         self.limits: dict[str, Any] = {}
         self.growth: dict[str, bool] = {}
         self.visible = self.gpus
+        self.tf32 = True
         self.sysconfig = SimpleNamespace(get_build_info=lambda: {"cuda_version": "12.5.1"})
         self.config = SimpleNamespace(
             list_physical_devices=lambda kind: self.gpus,
@@ -59,6 +37,8 @@ class FakeTensorFlow:
                 memory_limit=memory_limit
             ),
             experimental=SimpleNamespace(
+                enable_tensor_float_32_execution=self._set_tf32,
+                tensor_float_32_execution_enabled=lambda: self.tf32,
                 set_memory_growth=self._set_growth,
                 get_memory_growth=lambda gpu: self.growth.get(gpu.name),
                 get_device_details=lambda gpu: {
@@ -91,6 +71,9 @@ class FakeTensorFlow:
         self._tell("growth", gpu.name, grows)
         self.growth[gpu.name] = grows
 
+    def _set_tf32(self, on: bool) -> None:
+        self.tf32 = on
+
     def _set_threads(self, kind: str, count: int) -> None:
         if self.threads[kind] != count:
             self._tell(kind, count)
@@ -114,5 +97,12 @@ def tensorflow(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.fixture
 def nvml(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Puts a fake pynvml in place."""
-    return lambda gpus: monkeypatch.setitem(sys.modules, "pynvml", fake_nvml(gpus))
+    """Puts a fake pynvml in place, and shows all GPUs."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+    def put(gpus: int | None = 1, **options: Any) -> FakeNvml:
+        fake = FakeNvml(gpus, **options)
+        monkeypatch.setitem(sys.modules, "pynvml", fake)
+        return fake
+
+    return put

@@ -52,7 +52,16 @@ def test_options_of_a_gpu_are_without_effect_on_the_cpu(tensorflow: Any) -> None
     apply_to_tensorflow(device)
     text = tensorflow_in_force(device).text
     limit = "memory_limit_mb (but for `batch_size: auto`)"
-    assert text.endswith(f"Without effect on the CPU: memory_growth, {limit}.")
+    assert text.endswith(f"Without effect on the CPU: {limit}, memory_growth.")
+
+
+def test_options_of_onnxruntime_are_without_effect_on_tensorflow(tensorflow: Any) -> None:
+    tensorflow(gpus=1)
+    device = Device.parse("cuda:0", DeviceOptions(cuda_graphs=True, tf32=False))
+    apply_to_tensorflow(device)
+    found = tensorflow_in_force(device)
+    assert found.text.endswith("TF32 off. Without effect on TensorFlow: cuda_graphs.")
+    assert found.params["device.tf32"] == "off"
 
 
 def test_what_nobody_has_set_is_not_told(tensorflow: Any) -> None:

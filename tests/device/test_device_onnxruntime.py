@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
 import onnxruntime
 import pytest
 
@@ -15,7 +20,9 @@ from mlflow_tfconv.device import (
     onnxruntime_session_options,
     proved_onnxruntime,
 )
+from mlflow_tfconv.device.nvidia_libraries import looked_up
 from mlflow_tfconv.device.on_onnxruntime import _IDENTITY
+from mlflow_tfconv.device.provider_options import provider_options, provider_options_in_force
 from mlflow_tfconv.errors import ConfigError, DeviceError
 
 ALL_PROVIDERS = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
@@ -31,6 +38,70 @@ def test_providers_carry_the_gpu_and_its_limit(monkeypatch: pytest.MonkeyPatch) 
         "gpu_mem_limit": "100000000",
         "arena_extend_strategy": "kNextPowerOfTwo",
     }
+
+
+def options_of(text: str, **options: Any) -> dict[str, dict[str, str]]:
+    device = Device.parse(text, DeviceOptions(**options))
+    return {name: provider_options(name, device) for name in ALL_PROVIDERS}
+
+
+def test_the_arena_grows_as_asked_for_or_as_memory_does() -> None:
+    key = "arena_extend_strategy"
+    chosen = options_of("cuda:0", arena_strategy="next_power_of_two")["CUDAExecutionProvider"]
+    assert chosen[key] == "kNextPowerOfTwo"
+    assert options_of("cuda:0")["CUDAExecutionProvider"][key] == "kSameAsRequested"
+
+
+def test_tf32_and_cuda_graphs_go_to_the_provider_of_cuda() -> None:
+    chosen = options_of("cuda:0", tf32=False, cuda_graphs=True)["CUDAExecutionProvider"]
+    assert (chosen["use_tf32"], chosen["enable_cuda_graph"]) == ("0", "1")
+    assert "use_tf32" not in options_of("cuda:0")["CUDAExecutionProvider"]
+
+
+def test_tensorrt_gets_float16_and_a_folder_for_its_engines(tmp_path: Path) -> None:
+    told = options_of(
+        "tensorrt:0", float16=True, cuda_graphs=True, engine_cache=str(tmp_path / "engines")
+    )
+    chosen = told["TensorrtExecutionProvider"]
+    assert (chosen["trt_fp16_enable"], chosen["trt_cuda_graph_enable"]) == ("1", "1")
+    assert chosen["trt_engine_cache_path"] == str(tmp_path / "engines")
+    assert "enable_cuda_graph" not in told["CUDAExecutionProvider"]
+    assert told["CPUExecutionProvider"] == {}
+
+
+def test_what_providers_say_of_themselves_is_told_in_words() -> None:
+    told = {
+        "CUDAExecutionProvider": {"gpu_mem_limit": "1024000000", "use_tf32": "0"},
+        "TensorrtExecutionProvider": {"trt_fp16_enable": "1"},
+    }
+    words = provider_options_in_force(told)
+    assert "at most 1,024 MB of GPU memory" in words
+    assert "TF32 off" in words
+    assert provider_options_in_force({"CPUExecutionProvider": {}}) == []
+
+
+def test_a_run_that_fails_never_moves_to_another_device_by_itself() -> None:
+    assert not onnxruntime_session(_IDENTITY, Device())._enable_fallback
+
+
+@pytest.mark.parametrize("text", ["cuda:0", "tensorrt:0"])
+def test_a_provider_that_can_not_start_is_an_error_that_says_why(text: str, nvml: Any) -> None:
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        pytest.skip("this build of ONNX Runtime is for the CPU")
+    if looked_up(["libcuda.so.1"])[0].problem is None:
+        pytest.skip("there is a driver")
+    nvml(None)
+    with pytest.raises(DeviceError) as error:
+        proved_onnxruntime(Device.parse(text))
+    assert "no NVIDIA driver answers" in str(error.value.received)
+    assert "libcublasLt.so" in str(error.value.expected)
+    assert f"(built with {onnxruntime.cuda_version})" in str(error.value.expected)
+    assert "Install NVIDIA's driver" in str(error.value.fix)
+
+
+def test_an_error_of_the_model_on_a_sound_device_stays_its_own() -> None:
+    with pytest.raises(Exception, match=r"(?i)protobuf|parse"):
+        onnxruntime_session(b"no model", Device())
 
 
 def test_a_build_without_the_provider_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,6 +138,23 @@ def test_the_smallest_session_opens_on_the_cpu() -> None:
 @pytest.mark.gpu
 def test_onnxruntime_opens_a_session_on_a_real_gpu() -> None:
     proved_onnxruntime(Device.parse("cuda:0"))
+
+
+@pytest.mark.gpu
+def test_the_options_are_in_force_on_a_real_gpu() -> None:
+    options = DeviceOptions(memory_limit_mb=512, tf32=False, arena_strategy="next_power_of_two")
+    device = Device.parse("cuda:0", options)
+    text = onnxruntime_in_force(onnxruntime_session(_IDENTITY, device), device)
+    assert "at most 512 MB of GPU memory; arena kNextPowerOfTwo; TF32 off" in text
+
+
+@pytest.mark.gpu
+def test_a_gpu_that_a_variable_hides_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "from mlflow_tfconv.device import *; proved_onnxruntime(Device.parse('cuda:0'))"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "CUDA_VISIBLE_DEVICES='-1' shows 0 of them" in done.stderr
 
 
 def test_a_session_says_what_is_in_force() -> None:

@@ -79,7 +79,9 @@ def test_a_gpu_that_tensorflow_does_not_see_is_an_error_that_says_what_it_sees(
     tensorflow(gpus=1)
     with pytest.raises(DeviceError) as error:
         apply_to_tensorflow(Device.parse("cuda:1"))
-    assert "sees: GPU:0" in str(error.value)
+    assert "it sees GPU:0" in str(error.value)
+    assert "CUDA 12 for TensorFlow 2.21.0 (built with 12.5.1)" in str(error.value)
+    assert "libcudart.so.12" in str(error.value)
     assert "mlflow-tfconv[gpu]" in str(error.value)
 
 
