@@ -88,9 +88,11 @@ class _Comparison:
             with self._own_sessions(count) as sessions:
                 self._rows.append(self._timed(count, "own_sessions", sessions))
         except Exception as error:
-            if not is_out_of_memory(error):
+            if not self._rows:
                 raise
-            self._left_out.append(f"x{count} own_sessions: {' '.join(str(error).split())[:300]}")
+            why = "not enough memory: " if is_out_of_memory(error) else ""
+            words = " ".join(f"{type(error).__name__}: {error}".split())
+            self._left_out.append(f"x{count} own_sessions: {why}{words[:300]}")
 
     @contextmanager
     def _own_sessions(self, count: int) -> Iterator[list[Runtime]]:

@@ -9,9 +9,10 @@ it, so that a machine that slows down meanwhile does not look like a size that n
 from __future__ import annotations
 
 import itertools
+import operator
 import time
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,17 +48,26 @@ def offline(opened: OpenedModel, **arguments: Any) -> dict[str, Any]:
         `sizes`: of each its `batch_size`, `samples_per_s`, `p50_ms`, `count`, `gain` (over the size
         before it, timed in turn) and `file` (int64 nanoseconds, one a call);
         `best_batch`: the smallest within `min_gain` of the highest throughput;
-        `ended`: why there are no more sizes; `conditions`: what else happened on the machine.
+        `ended`: why there are no more sizes, `cut_short`: whether larger ones might be better;
+        `conditions`: what else happened on the machine.
     """
     sweep = _Sweep(opened, OfflineOptions(**arguments))
-    ended = sweep.run()
-    return {**sweep.result(), "ended": ended}
+    cut = sweep.run()
+    ended = {"ended": cut or sweep.ended(), "cut_short": cut is not None}
+    return {**sweep.result(), **ended}
 
 
-def best_batch(samples_per_s: dict[int, float], min_gain: float) -> int:
-    """The smallest size whose throughput is within this share of the highest."""
-    highest = max(samples_per_s.values())
-    return min(s for s, found in samples_per_s.items() if found * (1 + min_gain) >= highest)
+def best_batch(gains: Mapping[int, float], min_gain: float) -> int:
+    """The smallest size whose throughput is within a share of the highest.
+
+    Args:
+        gains: Size to its gain over the one before it, in their order; 0 for the first.
+        min_gain: The share.
+    """
+    throughputs = dict(
+        zip(gains, itertools.accumulate((1 + g for g in gains.values()), operator.mul), strict=True)
+    )
+    return min(s for s, t in throughputs.items() if t * (1 + min_gain) >= max(throughputs.values()))
 
 
 class _Sweep:
@@ -71,8 +81,8 @@ class _Sweep:
         self._watch = MachineWatch()
         self._peaks: list[tuple[int, int]] = [(0, host_peak_bytes() or 0)]  # batch size, bytes
 
-    def run(self) -> str:
-        """Times size after size; says why it ended."""
+    def run(self) -> str | None:
+        """Times size after size; says what kept it from going on, if anything did."""
         before: list[Call] = []
         last: int | None = None
         for size in self._sizes():
@@ -86,16 +96,29 @@ class _Sweep:
                     raise
                 self._samples.pop(size, None)
                 return _failed(size, error)
-            if last is not None and not self._options.batch_sizes and self._gained_little(size):
-                return f"batch {size} gained less than {self._options.min_gain:.0%}"
+            if self._doubles and self._gains[size] < self._options.min_gain and last is not None:
+                return None
             before, last = calls, size
+        if self._doubles and len(self._gains) > 1:
+            gain, largest = self._gains[max(self._gains)], self._options.largest_batch
+            return f"batch {last} still gained {gain:.0%}; offline.largest_batch is {largest}"
+        return None
+
+    def ended(self) -> str:
+        """Why a sweep that nothing has cut short is over."""
+        size, gain = list(self._gains.items())[-1]
+        if self._doubles and gain < self._options.min_gain and len(self._gains) > 1:
+            return f"batch {size} gained less than {self._options.min_gain:.0%}"
         return "all sizes were timed"
+
+    @property
+    def _doubles(self) -> bool:
+        return not self._options.batch_sizes and self._opened.fixed_batch() is None
 
     def result(self) -> dict[str, Any]:
         """All sizes, and the best."""
         rows = [self._row(size) for size in self._samples]
-        throughputs = {row["batch_size"]: row["samples_per_s"] for row in rows}
-        best = best_batch(throughputs, self._options.min_gain)
+        best = best_batch(self._gains, self._options.min_gain)
         return {"sizes": rows, "best_batch": best, "conditions": self._watch.so_far()}
 
     def _sizes(self) -> Iterator[int]:
@@ -121,17 +144,17 @@ class _Sweep:
                 samples = _block(of_size, self._options)
                 self._samples.setdefault(size, array("q")).extend(samples)
                 medians[size].append(float(np.median(samples)))
+        self._gains.setdefault(next(iter(calls)), 0.0)  # the first size
         if len(calls) > 1:
             (small, of_small), (large, of_large) = medians.items()
             ratios = np.divide(of_small, of_large) * (large / small)
             self._gains[large] = float(np.median(ratios)) - 1  # a disturbed turn decides nothing
 
-    def _gained_little(self, size: int) -> bool:
-        return self._gains[size] < self._options.min_gain
-
     def _unaffordable(self, size: int, last: int) -> str | None:
         """Why this size is not tried, or None."""
-        run_s = float(np.median(self._samples[last])) / 1e9 * size / last
+        if why := self._too_large(size, last):
+            return why
+        run_s = self._expected_s(size, last)
         block_s = max(self._options.min_time_s / _TURNS, self._options.min_count * run_s / _TURNS)
         needed_s = 2 * _TURNS * block_s + _WARM_RUNS * run_s
         spent_s = time.perf_counter() - self._started
@@ -140,7 +163,16 @@ class _Sweep:
                 f"batch {size} would have taken {needed_s:.0f} s more, beyond offline.time_limit_s"
                 f" ({self._options.time_limit_s:g} s)"
             )
-        return self._too_large(size, last)
+        return None
+
+    def _expected_s(self, size: int, last: int) -> float:
+        """What a call of this size takes, on the line through the last two."""
+        times = {n: float(np.median(samples)) / 1e9 for n, samples in self._samples.items()}
+        before = [n for n in times if n < last]
+        if not before:
+            return times[last] * size / last
+        of_each = (times[last] - times[before[-1]]) / (last - before[-1])
+        return times[last] + max(of_each, 0.0) * (size - last)
 
     def _too_large(self, size: int, last: int) -> str | None:
         if self._peaks[-1][1] == 0:
@@ -175,7 +207,7 @@ class _Sweep:
             "count": len(samples),
             "samples_per_s": size * len(samples) / (float(samples.sum()) / 1e9),
             "p50_ms": float(np.median(samples)) / 1e6,
-            "gain": self._gains.get(size),
+            "gain": self._gains[size] if size != next(iter(self._gains)) else None,
             "file": file,
         }
 

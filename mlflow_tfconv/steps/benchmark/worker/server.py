@@ -3,7 +3,8 @@
 After MLPerf's server scenario, taken from LoadGen: Poisson arrivals of a fixed seed; latency counted
 from the scheduled arrival; a share of the queries (the quantile, by default the 99th percentile) must
 keep the bound; the number of late ones that proves it ("early stopping"); the search outwards and
-then by halves. Not taken: its minimum of 600 s a run.
+then by halves. Not taken: its minimum of 600 s a run; instead a rate also breaks when the line of
+those that wait is never empty in the second half of a run.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ _LATE_IN_A_TRIAL = 4  # a trial has answers enough to bear so many late ones
 _LEAST_LOAD = 0.02  # of what the threads can do; a rate below is no server's
 _FOR_CONFIRMATION = 0.35  # of the time limit
 _STEP_BACK = 0.9  # from a rate that was not confirmed
-_SHORTEST_IN_BOUNDS = 5
+_SHORTEST_IN_BOUNDS = 2
 _PATIENCE = 1.5  # times what a trial should take
 _LATE_WAKING = 0.1  # of the bound
 _ATTEMPTS = 2
@@ -127,6 +128,8 @@ class _Server:
             "predicted_rate_per_s": first,
             "ceiling_per_s": self._alone.ceiling_per_s,
             "single_p50_ms": float(np.median(self._alone.single_ns)) / 1e6,
+            "quantile": self._options.quantile,
+            "confidence": self._options.confidence,
             "batch_size": self._size,
             "threads": self._options.threads,
             "placement": thread_placement(pinned=self._opened.job.pin_threads),
@@ -173,7 +176,7 @@ class _Server:
     def _affordable(self, rate: float, until_s: float, of: int = 1) -> int | None:
         """How many queries a trial has: the fewest that prove anything when time is short.
 
-        A trial is never shorter than a few bounds: a queue that grows slowly would not be seen.
+        A trial is never shorter than two bounds: no query could be late in it.
         """
         left_s = until_s - (time.perf_counter() - self._started)
         shortest_s = max(self._options.min_time_s, _SHORTEST_IN_BOUNDS * self._bound_ns / 1e9)
@@ -212,7 +215,8 @@ class _Server:
             "rate_per_s": rate,
             "queries": count,
             "allowed_late": allowed,
-            "held": run.ended == "complete" and run.late <= allowed,
+            "held": run.ended == "complete" and run.late <= allowed and run.emptied,
+            "line_grew": run.ended == "complete" and not run.emptied,
             "busy_others": watch.so_far()["busy_others"],
             **self._kept(run),
         }

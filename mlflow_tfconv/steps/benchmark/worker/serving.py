@@ -61,6 +61,15 @@ class Run:
         return self.times_ns[:, 2] - self.times_ns[:, 0]
 
     @property
+    def emptied(self) -> bool:
+        """Whether the line was ever empty in the second half.
+
+        Where it was not, queries arrive faster than they are answered, even if the run was too short
+        for the line to become as long as the bound.
+        """
+        return bool(self.idle[len(self.idle) // 2 :].any())
+
+    @property
     def wake_up_ns(self) -> float | None:
         """How late a waiting thread takes a query, in the median: the generator's own share."""
         delays = (self.times_ns[:, 1] - self.times_ns[:, 0])[self.idle]

@@ -1,0 +1,50 @@
+"""The stage `concurrent`: several streams at a time on one device."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from mlflow_tfconv.artifacts import Variant
+from mlflow_tfconv.device import Device
+from mlflow_tfconv.steps.benchmark.config import BenchmarkConfig
+from mlflow_tfconv.steps.benchmark.driver.stage import Answer, Findings, Request, Stage
+from mlflow_tfconv.steps.benchmark.statistics.likely_reasons import likely_reasons
+
+_ENOUGH = 100  # timings: how many there are says little of a throughput
+
+
+def concurrent_findings(answer: Answer, _folder: Path) -> Findings:
+    """Of each number of streams the throughput of the better way; both ways are in the details."""
+    rows = answer["rows"]
+    metrics: dict[str, float] = {}
+    for row in rows:
+        name = f"concurrent/samples_per_s_x{row['count']}"
+        metrics[name] = max(metrics.get(name, 0.0), row["samples_per_s"])
+    notes = [f"streams were left out: {why}" for why in answer["left_out"]]
+    conditions = [row["conditions"] for row in rows]
+    reasons = likely_reasons(conditions, runs=_ENOUGH, processors=os.cpu_count() or 1)
+    if reasons:
+        why = ", ".join(reason.text for reason in reasons)
+        notes.append(f"the throughput of several streams may be unstable, because {why}")
+    return Findings(metrics=metrics, notes=tuple(notes), details=answer)
+
+
+def _applies(config: BenchmarkConfig, _variant: Variant, _device: Device) -> bool:
+    return "concurrent" in config.scenarios
+
+
+def _request(config: BenchmarkConfig, _reference: Mapping[str, float]) -> Request:
+    return Request(command="concurrent", arguments=dataclasses.asdict(config.concurrent))
+
+
+CONCURRENT = Stage(
+    name="concurrent",
+    when="timed",
+    applies=_applies,
+    ask=_request,
+    read=concurrent_findings,
+    depends=lambda config: dataclasses.asdict(config.concurrent),
+)

@@ -1,0 +1,59 @@
+"""The stage `offline`: which batch size gets most samples done."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from mlflow_tfconv.artifacts import Variant
+from mlflow_tfconv.device import Device
+from mlflow_tfconv.steps.benchmark.config import BenchmarkConfig
+from mlflow_tfconv.steps.benchmark.driver.stage import Answer, Findings, Request, Stage
+from mlflow_tfconv.steps.benchmark.statistics.likely_reasons import likely_reasons
+
+_ENOUGH = 100  # timings: how many there are says little of a sweep's medians
+
+
+def offline_findings(answer: Answer, _folder: Path) -> Findings:
+    """Throughput of every size, the best size, and why the sweep ended where it did."""
+    sizes = answer["sizes"]
+    metrics = {
+        f"throughput/samples_per_s_b{row['batch_size']}": row["samples_per_s"] for row in sizes
+    }
+    notes = []
+    if answer["cut_short"]:
+        notes.append(f"larger batches may be better: {answer['ended']}")
+    reasons = likely_reasons([answer["conditions"]], runs=_ENOUGH, processors=os.cpu_count() or 1)
+    if reasons:
+        why = ", ".join(reason.text for reason in reasons)
+        notes.append(f"the best batch size may be unstable, because {why}")
+    best = max(metrics.values())
+    return Findings(
+        metrics={
+            **metrics,
+            "throughput/samples_per_s": best,
+            "throughput/best_batch": float(answer["best_batch"]),
+        },
+        notes=tuple(notes),
+        details=answer,
+    )
+
+
+def _applies(config: BenchmarkConfig, _variant: Variant, _device: Device) -> bool:
+    return "offline" in config.scenarios
+
+
+def _request(config: BenchmarkConfig, _reference: Mapping[str, float]) -> Request:
+    return Request(command="offline", arguments=dataclasses.asdict(config.offline))
+
+
+OFFLINE = Stage(
+    name="offline",
+    when="timed",
+    applies=_applies,
+    ask=_request,
+    read=offline_findings,
+    depends=lambda config: dataclasses.asdict(config.offline),
+)

@@ -1,0 +1,161 @@
+"""The commands offline, server and concurrent on a real session, in this process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mlflow_tfconv.steps.benchmark.worker import concurrent as streams_at_a_time
+from mlflow_tfconv.steps.benchmark.worker import offline as sweep
+from mlflow_tfconv.steps.benchmark.worker.commands import obeyed
+from mlflow_tfconv.steps.benchmark.worker.job import Job
+from mlflow_tfconv.steps.benchmark.worker.offline import best_batch
+from mlflow_tfconv.steps.benchmark.worker.opened_model import OpenedModel
+from mlflow_tfconv.steps.benchmark.worker.server import default_bound
+
+QUICK: dict[str, Any] = {"min_time_s": 0.02, "min_count": 3}
+
+
+@pytest.fixture
+def opened(tmp_path: Path, make_model: Any) -> Any:
+    """An opened tiny model."""
+
+    def make(**model: Any) -> OpenedModel:
+        job = Job(
+            model=str(make_model(**model)), format="onnx", folder=str(tmp_path), batch_sizes=(1, 4)
+        )
+        opened = OpenedModel.of(job)
+        obeyed(opened, "open", {})
+        return opened
+
+    return make
+
+
+def test_a_sweep_keeps_every_timing_of_every_size(opened: Any, tmp_path: Path) -> None:
+    found = obeyed(opened(), "offline", {"batch_sizes": [1, 8], **QUICK})
+    assert [row["batch_size"] for row in found["sizes"]] == [1, 8]
+    for row in found["sizes"]:
+        samples = np.load(tmp_path / row["file"])
+        assert samples.dtype == np.int64
+        assert len(samples) == row["count"] >= 3
+        assert row["samples_per_s"] == pytest.approx(row["batch_size"] * 1e9 / samples.mean())
+    assert found["sizes"][1]["gain"] is not None
+
+
+def test_doubling_ends_at_the_largest_batch_at_the_latest(opened: Any) -> None:
+    asked = {"largest_batch": 5, "min_gain": 0.001, **QUICK}
+    sizes = [row["batch_size"] for row in obeyed(opened(), "offline", asked)["sizes"]]
+    assert sizes == [1, 2, 4][: len(sizes)]
+
+
+def test_doubling_ends_when_it_no_longer_pays(opened: Any) -> None:
+    found = obeyed(opened(), "offline", {"min_gain": 0.999, **QUICK})
+    assert len(found["sizes"]) <= 4
+    assert "gained less than" in found["ended"]
+
+
+def test_the_best_batch_is_the_smallest_that_is_nearly_as_good() -> None:
+    assert best_batch({1: 0.0, 2: 0.9, 4: 0.6, 8: 0.03}, 0.05) == 4
+    assert best_batch({1: 0.0, 2: -0.1}, 0.05) == 1
+    assert best_batch({1: 0.0, 2: -0.1, 4: 0.5}, 0.05) == 4
+
+
+def test_a_model_of_a_fixed_batch_has_only_that(opened: Any) -> None:
+    found = obeyed(opened(batch=2), "offline", QUICK)
+    assert [row["batch_size"] for row in found["sizes"]] == [2]
+
+
+def test_a_size_beyond_the_memory_limit_is_not_tried(opened: Any) -> None:
+    asked = {"batch_sizes": [1, 2, 2**40], "memory_limit_mb": 4000, **QUICK}
+    found = obeyed(opened(), "offline", asked)
+    assert [row["batch_size"] for row in found["sizes"]] == [1, 2]
+    assert "offline.memory_limit_mb (4000)" in found["ended"]
+
+
+def test_a_size_that_would_not_fit_into_the_machine_is_not_tried(
+    opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "free_memory_mb", lambda: 1.0)
+    found = obeyed(opened(), "offline", {"batch_sizes": [1, 2**20], **QUICK})
+    assert [row["batch_size"] for row in found["sizes"]] == [1]
+    assert "MB more than batch 1" in found["ended"]
+
+
+def test_a_size_that_fails_ends_the_sweep_and_keeps_the_others(
+    opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = opened()
+    run = type(model.runtime).call_for
+
+    def call_for(self: Any, batch: Any) -> Any:
+        if len(batch["x"]) > 2:
+            raise RuntimeError("Failed to allocate memory for requested buffer of size 9")
+        return run(self, batch)
+
+    monkeypatch.setattr(type(model.runtime), "call_for", call_for)
+    found = obeyed(model, "offline", {"batch_sizes": [1, 2, 4], **QUICK})
+    assert [row["batch_size"] for row in found["sizes"]] == [1, 2]
+    assert found["ended"] == "batch 4 did not fit into the memory"
+
+
+def test_a_sweep_ends_before_its_time_is_over(opened: Any) -> None:
+    found = obeyed(opened(), "offline", {"batch_sizes": [1, 2], "time_limit_s": 0.001, **QUICK})
+    assert [row["batch_size"] for row in found["sizes"]] == [1]
+    assert "offline.time_limit_s" in found["ended"]
+
+
+def test_the_highest_rate_comes_with_all_trials(opened: Any, tmp_path: Path) -> None:
+    asked = {"latency_bound_ms": 50, "quantile": 0.9, "confidence": 0.9, "precision": 0.5}
+    found = obeyed(opened(), "server", {**asked, "min_time_s": 0.05, "time_limit_s": 6})
+    assert found["trials"]
+    for trial in found["trials"]:
+        times = np.load(tmp_path / trial["file"])
+        assert times.shape == (trial["answered"], 3)
+        assert (times[:, 0] <= times[:, 1]).all()
+        assert (times[:, 1] <= times[:, 2]).all()
+    rate = found["max_rate_per_s"]
+    held = [trial for trial in found["trials"] if trial["held"]]
+    assert all(trial["late"] <= trial["allowed_late"] for trial in held)
+    assert rate is None or rate in [trial["rate_per_s"] for trial in held]
+
+
+def test_a_bound_below_a_single_answer_is_kept_by_no_rate(opened: Any) -> None:
+    found = obeyed(opened(), "server", {"latency_bound_ms": 1e-5})
+    assert found["max_rate_per_s"] is None
+    assert "even where none waits in a queue" in found["why"]
+    assert found["trials"] == []
+
+
+def test_a_search_without_time_says_how_much_it_takes(opened: Any) -> None:
+    found = obeyed(opened(), "server", {"latency_bound_ms": 5_000, "time_limit_s": 0.01})
+    assert found["max_rate_per_s"] is None
+    assert "server.time_limit_s (0.01 s)" in found["why"]
+
+
+def test_the_default_bound_is_five_medians_or_two_99th_percentiles() -> None:
+    assert default_bound([1.0] * 200) == 5.0
+    assert default_bound([1.0] * 90 + [4.0] * 110) == 20.0
+    assert default_bound([1.0] * 190 + [9.0] * 10) == 18.0
+
+
+def test_streams_are_timed_on_one_session_and_on_their_own(opened: Any, tmp_path: Path) -> None:
+    asked = {"counts": [1, 2], "intra_op_threads": 1, **QUICK}
+    found = obeyed(opened(), "concurrent", asked)
+    done = [(row["count"], row["sharing"]) for row in found["rows"]]
+    assert done == [(n, way) for way in ("one_session", "own_sessions") for n in (1, 2)]
+    for row in found["rows"]:
+        assert len(row["streams"]) == row["count"]
+        assert np.load(tmp_path / row["file"]).shape == (row["calls"], 3)
+        assert row["threads"]["threads"]
+
+
+def test_sessions_that_do_not_fit_are_left_out_and_said_to_be(
+    opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams_at_a_time, "free_memory_mb", lambda: -1.0)
+    found = obeyed(opened(), "concurrent", {"counts": [1, 3], **QUICK})
+    assert [row["count"] for row in found["rows"]] == [1, 3]
+    assert "x3 own_sessions: not enough memory" in found["left_out"][0]
