@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from mlflow_tfconv.device import Device, apply_to_tensorflow
 from mlflow_tfconv.runtimes.keras_signature import keras_signature
 from mlflow_tfconv.runtimes.load_keras import load_keras
 from mlflow_tfconv.runtimes.runtime import Runtime
+from mlflow_tfconv.runtimes.tensorflow_binding import bound_function
 
 
 class KerasRuntime(Runtime):
@@ -57,6 +58,10 @@ class KerasRuntime(Runtime):
         with tf.device(self._placement):
             tensors = {name: tf.convert_to_tensor(value) for name, value in batch.items()}
             return {name: np.asarray(value) for name, value in self._run(tensors).items()}
+
+    def bound_call_for(self, batch: Mapping[str, np.ndarray[Any, Any]]) -> Callable[[], object]:
+        """The function called with tensors that are on its device."""
+        return bound_function(self._run, batch, self._placement)
 
     def close(self) -> None:
         """Lets go of the model."""

@@ -51,6 +51,16 @@ class Runtime(ABC):
         """Predicts the batch at each call, with nothing around it that a timing would hold."""
         return partial(self.predict, batch)
 
+    def bound_call_for(
+        self,
+        batch: Mapping[str, np.ndarray[Any, Any]],  # noqa: ARG002 (for those that can)
+    ) -> Callable[[], object] | None:
+        """One inference of inputs that are on the device already, with outputs that stay there.
+
+        It has ended when the call returns. None where this runtime or model can't.
+        """
+        return None
+
     def close(self) -> None:  # noqa: B027 (most runtimes have nothing to give back)
         """Gives back what the model holds; it can't predict afterwards."""
 

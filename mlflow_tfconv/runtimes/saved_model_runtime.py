@@ -6,7 +6,7 @@ import contextlib
 import gc
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from mlflow_tfconv.runtimes.saved_model_safety import (
     refuse_unsafe_saved_model,
     require_variables,
 )
+from mlflow_tfconv.runtimes.tensorflow_binding import bound_function
 
 DEFAULT_SIGNATURE = "serving_default"
 
@@ -80,6 +81,10 @@ class SavedModelRuntime(Runtime):
         with tf.device(self._placement):
             tensors = {name: tf.convert_to_tensor(value) for name, value in batch.items()}
             return {name: value.numpy() for name, value in self.call(tensors).items()}
+
+    def bound_call_for(self, batch: Mapping[str, np.ndarray[Any, Any]]) -> Callable[[], object]:
+        """The function called with tensors that are on its device."""
+        return bound_function(self.call, batch, self._placement)
 
     def close(self) -> None:
         """Lets go of the model's variables."""
