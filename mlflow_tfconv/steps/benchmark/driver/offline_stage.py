@@ -10,6 +10,7 @@ from pathlib import Path
 from mlflow_tfconv.artifacts import Variant
 from mlflow_tfconv.device import Device
 from mlflow_tfconv.steps.benchmark.config import BenchmarkConfig
+from mlflow_tfconv.steps.benchmark.driver.scenario_limits import within_limit
 from mlflow_tfconv.steps.benchmark.driver.stage import Answer, Findings, Request, Stage
 from mlflow_tfconv.steps.benchmark.statistics.likely_reasons import likely_reasons
 
@@ -46,7 +47,7 @@ def _applies(config: BenchmarkConfig, _variant: Variant, _device: Device) -> boo
 
 
 def _request(config: BenchmarkConfig, _reference: Mapping[str, float]) -> Request:
-    return Request(command="offline", arguments=dataclasses.asdict(config.offline))
+    return Request(command="offline", arguments=within_limit(config.offline, config))
 
 
 OFFLINE = Stage(

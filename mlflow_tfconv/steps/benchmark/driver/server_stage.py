@@ -9,11 +9,9 @@ from pathlib import Path
 from mlflow_tfconv.artifacts import Variant
 from mlflow_tfconv.device import Device
 from mlflow_tfconv.steps.benchmark.config import BenchmarkConfig
+from mlflow_tfconv.steps.benchmark.driver.scenario_limits import within_limit
 from mlflow_tfconv.steps.benchmark.driver.stage import Answer, Findings, Request, Stage
-
-#: See worker/server.py, which takes the same of the variant itself where no reference is known.
-_BOUND_IN_MEDIANS = 5
-_BOUND_IN_P99 = 2
+from mlflow_tfconv.steps.benchmark.worker.latency_bound import default_bound
 
 
 def server_findings(answer: Answer, _folder: Path) -> Findings:
@@ -31,6 +29,8 @@ def server_findings(answer: Answer, _folder: Path) -> Findings:
         notes.append(f"the server's rate was not confirmed: {answer['why']}")
     if because:
         notes.append(f"the server's rate may be too low, because {because}")
+    if answer["own_bound"]:
+        notes.append("that bound is its own: no batches of this size were timed of the reference")
     metrics = {"server/max_rate_per_s": rate}
     if answer["p99_ms"] is not None:
         metrics["server/p99_ms"] = answer["p99_ms"]
@@ -43,8 +43,7 @@ def bound_of_reference(reference: Mapping[str, float], batch_size: int) -> float
     median = reference.get(f"latency/p50_ms{suffix}")
     if median is None:
         return None
-    slow = reference.get(f"latency/p99_ms{suffix}", 0.0)
-    return max(_BOUND_IN_MEDIANS * median, _BOUND_IN_P99 * slow)
+    return default_bound(median, reference.get(f"latency/p99_ms{suffix}"))
 
 
 def _counted(threads: int) -> str:
@@ -60,7 +59,7 @@ def _request(config: BenchmarkConfig, reference: Mapping[str, float]) -> Request
     if options.latency_bound_ms is None:
         bound = bound_of_reference(reference, options.batch_size)
         options = dataclasses.replace(options, latency_bound_ms=bound)
-    return Request(command="server", arguments=dataclasses.asdict(options))
+    return Request(command="server", arguments=within_limit(options, config))
 
 
 SERVER = Stage(

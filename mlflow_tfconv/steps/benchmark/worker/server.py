@@ -23,6 +23,7 @@ from mlflow_tfconv.steps.benchmark.worker.arrivals import (
     predicted_rate,
 )
 from mlflow_tfconv.steps.benchmark.worker.early_stopping import allowed_late, fewest_answers
+from mlflow_tfconv.steps.benchmark.worker.latency_bound import default_bound
 from mlflow_tfconv.steps.benchmark.worker.machine_state import MachineWatch
 from mlflow_tfconv.steps.benchmark.worker.pinning import thread_placement
 from mlflow_tfconv.steps.benchmark.worker.rate_search import Bracket, searched
@@ -37,13 +38,6 @@ from mlflow_tfconv.steps.benchmark.worker.streams import streamed
 if TYPE_CHECKING:  # the opened model knows all commands
     from mlflow_tfconv.steps.benchmark.worker.opened_model import OpenedModel
 
-#: The default bound in medians of a single stream: at five, a server that takes one query at a time
-#: can be busy for somewhat more than half of its time. At two hardly any queue is allowed, at
-#: twenty the rate says no more than the throughput does.
-BOUND_IN_MEDIANS = 5
-#: On a machine on which single answers take much longer than their median the bound is so many of
-#: their 99th percentiles: one that breaks without a queue says nothing of rates.
-BOUND_IN_P99 = 2
 _SINGLE_S = 0.3
 _FEWEST_SINGLE = 100
 _LATE_IN_A_TRIAL = 4  # a trial has answers enough to bear so many late ones
@@ -68,18 +62,12 @@ def server(opened: OpenedModel, **arguments: Any) -> dict[str, Any]:
 
     Returns:
         `max_rate_per_s` (None: `why` says why), `confirmed` by a run of its own with other arrivals,
-        `bound_ms`, `p50_ms` and `p99_ms` at that rate, `broke_at_per_s` (the lowest rate that did not
+        `bound_ms`, `own_bound` (it was not given), `p50_ms` and `p99_ms` at that rate, `broke_at_per_s` (the lowest rate that did not
         hold), `trials` with their files ((answered, 3) int64 nanoseconds: due, taken, answered), and
         what was measured beforehand: `single_p50_ms`, `predicted_rate_per_s`.
     """
     options = ServerOptions(**arguments)
     return _Server(opened, options).result()
-
-
-def default_bound(single_stream: Any) -> float:
-    """The bound for a model of these latencies, in their unit."""
-    median, slow = np.percentile(single_stream, (50, 99))
-    return float(max(BOUND_IN_MEDIANS * median, BOUND_IN_P99 * slow))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,8 +95,9 @@ class _Server:
         self._started = time.perf_counter()
         self._trials: list[dict[str, Any]] = []
         self._alone = self._seen_alone()
+        median, slow = np.percentile(self._alone.single_ns, (50, 99)).tolist()
         asked = options.latency_bound_ms
-        self._bound_ns = default_bound(self._alone.single_ns) if asked is None else asked * 1e6
+        self._bound_ns = default_bound(median, slow) if asked is None else asked * 1e6
 
     def result(self) -> dict[str, Any]:
         """The rate, or why there is none."""
@@ -124,6 +113,7 @@ class _Server:
         return {
             **found,
             "bound_ms": self._bound_ns / 1e6,
+            "own_bound": self._options.latency_bound_ms is None,
             "broke_at_per_s": known.broke,
             "predicted_rate_per_s": first,
             "ceiling_per_s": self._alone.ceiling_per_s,

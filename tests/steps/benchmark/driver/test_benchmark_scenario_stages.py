@@ -1,0 +1,106 @@
+"""What the stages ask, and what they make of answers."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlflow_tfconv.steps.benchmark.config import BenchmarkConfig
+from mlflow_tfconv.steps.benchmark.driver.concurrent_stage import CONCURRENT
+from mlflow_tfconv.steps.benchmark.driver.offline_stage import OFFLINE
+from mlflow_tfconv.steps.benchmark.driver.server_stage import SERVER
+from mlflow_tfconv.steps.benchmark.scenario_options import ServerOptions
+
+CONFIG = BenchmarkConfig()
+CALM = {"busy_others": 0.0}
+HELD: dict[str, Any] = {
+    "max_rate_per_s": 120.0,
+    "confirmed": True,
+    "why": None,
+    "doubts": [],
+    "p99_ms": 4.5,
+    "bound_ms": 5.0,
+    "own_bound": False,
+    "quantile": 0.99,
+    "threads": 1,
+    "batch_size": 1,
+}
+
+
+def offline(**changes: Any) -> dict[str, Any]:
+    sizes = [{"batch_size": n, "samples_per_s": 10.0 * n, "count": 9} for n in (1, 2)]
+    usual = {"sizes": sizes, "best_batch": 2, "ended": "", "cut_short": False, "conditions": CALM}
+    return {**usual, **changes}
+
+
+@pytest.mark.parametrize("stage", [OFFLINE, SERVER, CONCURRENT])
+def test_a_scenario_is_asked_for_by_its_name(stage: Any) -> None:
+    asking = dataclasses.replace(CONFIG, scenarios=(stage.name,))
+    assert stage.applies(asking, None, None)
+    assert not stage.applies(CONFIG, None, None)
+
+
+@pytest.mark.parametrize("stage", [OFFLINE, SERVER, CONCURRENT])
+def test_a_scenario_ends_before_its_worker_would_be_stopped(stage: Any) -> None:
+    hurried = dataclasses.replace(CONFIG, time_limit_s=10.0)
+    assert stage.ask(hurried, {}).arguments["time_limit_s"] == 5.0
+
+
+def test_all_variants_are_held_to_the_bound_of_the_reference() -> None:
+    known = {"latency/p50_ms": 2.0, "latency/p99_ms": 3.0, "latency/p50_ms_b32": 20.0}
+    assert SERVER.ask(CONFIG, known).arguments["latency_bound_ms"] == 10.0
+    of_32 = dataclasses.replace(CONFIG, server=ServerOptions(batch_size=32))
+    assert SERVER.ask(of_32, known).arguments["latency_bound_ms"] == 100.0
+    assert SERVER.ask(CONFIG, {}).arguments["latency_bound_ms"] is None
+
+
+def test_a_bound_that_was_asked_for_stays() -> None:
+    asked = dataclasses.replace(CONFIG, server=ServerOptions(latency_bound_ms=7.0))
+    assert SERVER.ask(asked, {"latency/p50_ms": 2.0}).arguments["latency_bound_ms"] == 7.0
+
+
+def test_a_rate_comes_with_its_bound() -> None:
+    found = SERVER.read(HELD, Path())
+    assert found.metrics == {"server/max_rate_per_s": 120.0, "server/p99_ms": 4.5}
+    assert found.notes == (
+        "the server's rate keeps 5 ms for 0.99 of the queries, on one thread and batches of 1",
+    )
+
+
+def test_no_rate_is_no_metric_but_a_note() -> None:
+    none = {"max_rate_per_s": None, "why": "no rate keeps 1 ms", "doubts": ["it was busy"]}
+    found = SERVER.read({**HELD, **none}, Path())
+    assert found.metrics == {}
+    assert found.notes == ("no rate of a server was found: no rate keeps 1 ms (it was busy)",)
+
+
+def test_a_rate_that_is_doubtful_says_so() -> None:
+    unsure = {"confirmed": False, "why": "no time", "doubts": ["others ran"], "own_bound": True}
+    notes = SERVER.read({**HELD, **unsure}, Path()).notes
+    assert "the server's rate was not confirmed: no time" in notes
+    assert "the server's rate may be too low, because others ran" in notes
+    assert any("bound is its own" in note for note in notes)
+
+
+def test_the_sweep_gives_every_size_and_the_best() -> None:
+    found = OFFLINE.read(offline(), Path())
+    assert found.metrics["throughput/samples_per_s_b2"] == 20.0
+    assert found.metrics["throughput/best_batch"] == 2
+    assert found.notes == ()
+
+
+def test_a_sweep_that_was_cut_short_or_disturbed_says_so() -> None:
+    answer = offline(cut_short=True, ended="too large", conditions={"busy_others": 1.5})
+    first, second = OFFLINE.read(answer, Path()).notes
+    assert first == "larger batches may be better: too large"
+    assert "other processes used 1.5" in second
+
+
+def test_of_each_number_of_streams_the_better_way_counts() -> None:
+    rows = [{"count": 2, "samples_per_s": rate, "conditions": CALM} for rate in (30.0, 50.0, 40.0)]
+    found = CONCURRENT.read({"rows": rows, "left_out": ["x9 own_sessions: full"]}, Path())
+    assert found.metrics == {"concurrent/samples_per_s_x2": 50.0}
+    assert found.notes == ("streams were left out: x9 own_sessions: full",)
