@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ from mlflow_tfconv.steps.benchmark.worker import concurrent as streams_at_a_time
 from mlflow_tfconv.steps.benchmark.worker import offline as sweep
 from mlflow_tfconv.steps.benchmark.worker.commands import obeyed
 from mlflow_tfconv.steps.benchmark.worker.job import Job
+from mlflow_tfconv.steps.benchmark.worker.latency_bound import default_bound
 from mlflow_tfconv.steps.benchmark.worker.offline import best_batch
 from mlflow_tfconv.steps.benchmark.worker.opened_model import OpenedModel
-from mlflow_tfconv.steps.benchmark.worker.latency_bound import default_bound
 
 QUICK: dict[str, Any] = {"min_time_s": 0.02, "min_count": 3}
 
@@ -51,10 +52,17 @@ def test_doubling_ends_at_the_largest_batch_at_the_latest(opened: Any) -> None:
     assert sizes == [1, 2, 4][: len(sizes)]
 
 
-def test_doubling_ends_when_it_no_longer_pays(opened: Any) -> None:
-    found = obeyed(opened(), "offline", {"min_gain": 0.999, **QUICK})
-    assert len(found["sizes"]) <= 4
-    assert "gained less than" in found["ended"]
+def test_doubling_ends_when_it_no_longer_pays(opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = opened()
+
+    def call_for(_: Any, batch: Any) -> Any:
+        return lambda: time.sleep(0.002 * max(1, len(batch["x"]) / 4))
+
+    monkeypatch.setattr(type(model.runtime), "call_for", call_for)
+    found = obeyed(model, "offline", {"min_gain": 0.4, **QUICK})
+    assert [row["batch_size"] for row in found["sizes"]] == [1, 2, 4, 8]
+    assert found["ended"] == "batch 8 gained less than 40%"
+    assert found["best_batch"] == 4
 
 
 def test_the_best_batch_is_the_smallest_that_is_nearly_as_good() -> None:
