@@ -17,8 +17,8 @@ if TYPE_CHECKING:  # recipe_config imports this file
 
 #: The metrics of steps/benchmark/statistics/quality.py, whose import takes longer than reading a recipe.
 BUILT_IN = ("accuracy", "top5", "f1", "mae", "mse", "rmse", "r2")
-#: What is measured when nothing is asked for: the first of classes, the second of numbers.
-_BY_DEFAULT = ("accuracy", "mae")
+#: What is measured when nothing is asked for: of classes the first and third, of numbers the others.
+_BY_DEFAULT = ("accuracy", "mae", "top5", "rmse")
 _ALWAYS = (
     "quality/agreement",
     "throughput/samples_per_s",
@@ -109,7 +109,7 @@ def _measured(metrics: Iterable[MetricSpec], benchmark: BenchmarkConfig) -> Iter
     for name in [metric.name for metric in metrics] or _BY_DEFAULT:
         yield from (f"quality/{name}", f"quality/{name}_drop")
     for size in benchmark.batch_sizes:
-        for quantile in (50, 90, 99):
+        for quantile in (50, 90, 95, 99):
             yield f"latency/p{quantile}_ms" + (f"_b{size}" if size > 1 else "")
         yield f"throughput/samples_per_s_b{size}"
     yield from _ALWAYS

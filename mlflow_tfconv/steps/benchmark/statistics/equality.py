@@ -69,13 +69,22 @@ def compared_latency(own: Blocks, reference: Blocks, *, quantile: int = 50) -> C
     return _compared(np.array(logs).reshape(-1, 2), own, reference)
 
 
-def compared_rate(own: Blocks, reference: Blocks) -> Compared:
-    """Runs per second of the own timings against the reference's, paired by turn.
+def compared_rate(
+    own: Blocks, reference: Blocks, *, own_size: int = 1, reference_size: int = 1
+) -> Compared:
+    """Examples per second of the own timings against the reference's, paired by turn.
 
-    Both are timed with the same batch size, so the ratio is that of examples per second too.
+    Args:
+        own: Timings of a variant; turn k beside turn k of
+        reference: the variant it is compared with.
+        own_size: Examples in each of its runs.
+        reference_size: Examples in each of the reference's.
     """
     pairs = paired_pieces(own, reference)
-    logs = [(math.log(max(a.mean(), 1)), math.log(max(b.mean(), 1))) for a, b in pairs]
+    logs = [
+        (math.log(max(a.mean(), 1) / own_size), math.log(max(b.mean(), 1) / reference_size))
+        for a, b in pairs
+    ]
     times = _compared(np.array(logs).reshape(-1, 2), own, reference)
     return Compared(
         ratio=1 / times.ratio,

@@ -208,6 +208,7 @@ def _drop_details(
             "verdict": one.verdict,
         }
         for name, one in sure.items()
+        if one.verdict != "unknown"
     }
 
 

@@ -145,7 +145,7 @@ class _Redrawn:
     def _interval(self, draws: Array, whole: float) -> Interval | None:
         if len(draws) < 2 or not np.all(np.isfinite(draws)):
             return None
-        if len(draws) >= _FEWEST_FOR_PERCENTILES:
+        if len(draws) >= _FEWEST_FOR_PERCENTILES or not self.count:
             return _percentiles(draws, whole, _tail(self.count))
         reach = t95(self.count - 1) * _expansion(self.count) * float(draws.std(ddof=1))
         return whole - reach + 0.0, whole + reach + 0.0
