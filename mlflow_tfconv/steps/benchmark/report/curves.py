@@ -9,6 +9,7 @@ from typing import Any
 
 from mlflow_tfconv.artifacts import Reports
 from mlflow_tfconv.steps.benchmark.report.columns import number
+from mlflow_tfconv.steps.benchmark.report.stage_tables import stage_details
 from mlflow_tfconv.steps.benchmark.report.standing import details_of
 
 WIDTH, HEIGHT = 1000.0, 300.0
@@ -54,8 +55,7 @@ def curves(reports: Reports) -> list[Curve]:
     """One for each variant whose memory was watched."""
     found = []
     for row in reports.rows:
-        memory = details_of(reports, row).get("memory")
-        curve = memory.get("curve") if isinstance(memory, Mapping) else None
+        curve = stage_details(details_of(reports, row), "memory").get("curve")
         if isinstance(curve, Mapping) and len(curve.get("seconds") or ()) > 1:
             found.append(_curve(row.run_name, curve))
     return found

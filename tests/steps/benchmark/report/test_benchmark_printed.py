@@ -24,13 +24,9 @@ def lines(reports: Reports, width: int) -> list[str]:
 def test_the_table_fits_and_keeps_each_variant_in_one_line(reports: Reports, width: int) -> None:
     found = lines(reports, width)
     assert max(map(len, found)) <= width
-    names = [line.split()[0] for line in found if line.strip()]
-    assert [name for name in names if "/" in name][:4] == [
-        "base/onnx",
-        "fast/onnx",
-        "same/onnx",
-        "bad/onnx",
-    ]
+    body = found[next(n for n, line in enumerate(found) if line.startswith("──")) + 1 :]
+    names = [line.split()[0] for line in body[:4]]
+    assert names == ["base/onnx", "fast/onnx", "same/onnx", "bad/onnx"]
     assert any("2.0× faster" in line for line in found if line.startswith("fast/onnx"))
 
 
