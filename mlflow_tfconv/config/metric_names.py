@@ -21,10 +21,14 @@ BUILT_IN = ("accuracy", "top5", "f1", "mae", "mse", "rmse", "r2")
 _BY_DEFAULT = ("accuracy", "mae", "top5", "rmse")
 _ALWAYS = (
     "quality/agreement",
-    "throughput/samples_per_s",
+    *("throughput/samples_per_s", "throughput/best_batch"),
+    *(f"startup/{kind}_ms" for kind in ("load", "optimization", "first_run")),
     *(f"footprint/{kind}_mb" for kind in ("size", "compressed", "weights", "gpu_peak")),
     *("footprint/host_peak_mb", "footprint/host_peak_above_baseline_mb"),
-    *("sparsity", "parity/max_abs_error"),
+    *("footprint/host_resident_mb", "footprint/activations_mb", "footprint/estimated_peak_mb"),
+    *("footprint/gpu_reserved_mb", "footprint/gpu_in_use_mb", "footprint/largest_batch"),
+    *(f"placement/{kind}" for kind in ("node_share", "time_share", "copies")),
+    *("energy/j_per_1000", "sparsity", "parity/max_abs_error"),
 )
 
 Place = Callable[[Location], str]
@@ -111,8 +115,21 @@ def _measured(metrics: Iterable[MetricSpec], benchmark: BenchmarkConfig) -> Iter
     for size in benchmark.batch_sizes:
         for quantile in (50, 90, 95, 99):
             yield f"latency/p{quantile}_ms" + (f"_b{size}" if size > 1 else "")
+        yield "latency/p50_ms_bound" + (f"_b{size}" if size > 1 else "")
         yield f"throughput/samples_per_s_b{size}"
+    yield from _of_scenarios(benchmark)
     yield from _ALWAYS
+
+
+def _of_scenarios(benchmark: BenchmarkConfig) -> Iterator[str]:
+    if "offline" in benchmark.scenarios:
+        yield from (
+            f"throughput/samples_per_s_b{size}" for size in benchmark.offline.batch_sizes or (1,)
+        )
+    if "server" in benchmark.scenarios:
+        yield from ("server/max_rate_per_s", "server/p99_ms")
+    if "concurrent" in benchmark.scenarios:
+        yield from (f"concurrent/samples_per_s_x{n}" for n in benchmark.concurrent.counts)
 
 
 def _error(at: Location, place: Place, what: str, received: str, **parts: Any) -> ConfigError:
