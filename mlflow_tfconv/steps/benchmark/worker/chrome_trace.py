@@ -13,7 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mlflow_tfconv.steps.benchmark.worker.operator_calls import Call, Recording, Run
+from mlflow_tfconv.steps.benchmark.worker.operator_calls import (
+    Call,
+    Recording,
+    Run,
+    in_order,
+)
 
 TRACE_FILE = "trace.json"
 _MOST_EVENTS = 20_000
@@ -81,7 +86,7 @@ def _events_of(run: Run, threads: Mapping[int, int], start: float) -> Iterator[d
         **_complete("run", "run", run.start_us - start, run.end_us - start),
         "tid": threads[run.thread],
     }
-    calls = sorted(run.calls[:_MOST_EVENTS], key=lambda c: (c.thread, c.start_us, -c.duration_us))
+    calls = in_order(run.calls[:_MOST_EVENTS])
     ends: list[tuple[int, float]] = []
     for call in calls:
         while ends and (ends[-1][0] != call.thread or ends[-1][1] <= call.start_us):

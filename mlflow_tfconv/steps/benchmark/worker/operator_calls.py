@@ -98,7 +98,7 @@ def own_times(calls: Iterable[Call]) -> list[OwnTime]:
     A call that begins while another one of the same thread goes on runs inside of it: subgraphs of
     Loop, If and Scan are executed by the thread that executes these.
     """
-    ordered = sorted(calls, key=lambda call: (call.thread, call.start_us, -call.duration_us))
+    ordered = in_order(calls)
     own = [call.duration_us for call in ordered]
     outermost = [call.node for call in ordered]
     inside = [0] * len(ordered)
@@ -114,6 +114,14 @@ def own_times(calls: Iterable[Call]) -> list[OwnTime]:
             outermost[number] = outermost[parent]
         around.append(number)
     return [OwnTime(*found) for found in zip(ordered, own, outermost, inside, strict=True)]
+
+
+def in_order(calls: Iterable[Call]) -> list[Call]:
+    """By thread and beginning, what runs inside of a call behind it.
+
+    Of two that begin in the same tick of the clock, one that took no time ended before the other.
+    """
+    return sorted(calls, key=lambda c: (c.thread, c.start_us, c.duration_us > 0, -c.duration_us))
 
 
 def busy_us(calls: Sequence[Call]) -> float:

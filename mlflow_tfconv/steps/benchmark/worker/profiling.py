@@ -5,9 +5,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from mlflow_tfconv.steps.benchmark.worker.arena import arena
+
 if TYPE_CHECKING:
     from mlflow_tfconv.steps.benchmark.worker.opened_model import OpenedModel
-
 
 _PROFILERS = {
     "onnx": ("onnx_profile", "onnx_profile"),
@@ -33,10 +34,11 @@ def profile(
         most_runs: Limit of their number.
 
     Returns:
-        What `profile_files.written_profile` gives.
+        What `profile_files.written_profile` gives, and for an ONNX file `arena`: what `arena.arena`
+        gives.
     """
     module, name = _PROFILERS[opened.job.format]
     profiler = getattr(import_module(f"mlflow_tfconv.steps.benchmark.worker.{module}"), name)
     size = opened.batch_sizes[0] if batch_size not in opened.batch_sizes else batch_size
     found: dict[str, Any] = profiler(opened, size, seconds=seconds, most_runs=most_runs)
-    return found
+    return {**found, "arena": arena(opened)} if opened.job.format == "onnx" else found
