@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -9,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import mlflow_tfconv
 from mlflow_tfconv.steps.benchmark.worker import concurrent as streams_at_a_time
 from mlflow_tfconv.steps.benchmark.worker import offline as sweep
 from mlflow_tfconv.steps.benchmark.worker.commands import obeyed
@@ -17,6 +21,12 @@ from mlflow_tfconv.steps.benchmark.worker.latency_bound import default_bound
 from mlflow_tfconv.steps.benchmark.worker.offline import best_batch
 from mlflow_tfconv.steps.benchmark.worker.opened_model import OpenedModel
 
+_MODULES_AFTER = """
+import json, sys
+from mlflow_tfconv.steps.benchmark.worker import __main__ as worker
+assert worker.main(sys.argv[1:]) == 0
+print(*sys.modules)
+"""
 QUICK: dict[str, Any] = {"min_time_s": 0.02, "min_count": 3}
 
 
@@ -167,3 +177,26 @@ def test_sessions_that_do_not_fit_are_left_out_and_said_to_be(
     found = obeyed(opened(), "concurrent", {"counts": [1, 3], **QUICK})
     assert [row["count"] for row in found["rows"]] == [1, 3]
     assert "x3 own_sessions: not enough memory" in found["left_out"][0]
+
+
+def test_scenarios_need_numpy_and_onnxruntime_only(make_model: Any, tmp_path: Path) -> None:
+    job, commands = tmp_path / "job.json", tmp_path / "commands.jsonl"
+    Job(model=str(make_model()), format="onnx", folder=str(tmp_path), batch_sizes=(1,)).write(job)
+    said = [
+        {"command": "open"},
+        {"command": "offline", "batch_sizes": [1, 2], **QUICK},
+        {"command": "server", "latency_bound_ms": 1e-5},
+        {"command": "concurrent", "counts": [2], **QUICK},
+    ]
+    commands.write_text("".join(f"{json.dumps(one)}\n" for one in said), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-c", _MODULES_AFTER, str(job), "--commands", str(commands)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": str(Path(mlflow_tfconv.__file__).parents[1])},
+    )
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    heavy = {"tensorflow", "mlflow", "keras", "pandas", "onnx", "pydantic", "pyarrow", "scipy"}
+    assert "onnxruntime" in loaded
+    assert not loaded & heavy
