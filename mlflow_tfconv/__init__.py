@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # what editors and type checkers see of the names below
     from mlflow_tfconv.errors import ParityError, TfconvError
     from mlflow_tfconv.recipe import Recipe
     from mlflow_tfconv.runtimes.parity import check_parity
+    from mlflow_tfconv.steps.benchmark.estimate.function import estimate_memory
     from mlflow_tfconv.steps.benchmark.step import benchmark
     from mlflow_tfconv.steps.compress.step import compress
     from mlflow_tfconv.steps.convert.function import convert
@@ -29,6 +30,7 @@ __all__ = [
     "check_parity",
     "compress",
     "convert",
+    "estimate_memory",
     "ingest",
     "inspect_model",
     "read_dataset",
@@ -42,6 +44,7 @@ _HOMES = {
     "check_parity": "mlflow_tfconv.runtimes.parity",
     "compress": "mlflow_tfconv.steps.compress.step",
     "convert": "mlflow_tfconv.steps.convert.function",
+    "estimate_memory": "mlflow_tfconv.steps.benchmark.estimate.function",
     "ingest": "mlflow_tfconv.steps.ingest.function",
     "inspect_model": "mlflow_tfconv.steps.convert.inspection",
     "read_dataset": "mlflow_tfconv.data.reading",

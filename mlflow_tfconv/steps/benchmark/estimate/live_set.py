@@ -120,6 +120,9 @@ def largest_live_set(
 def _run(
     operation: Operation, buffers: _Buffers, readers: Mapping[str, int], held: set[str]
 ) -> None:
+    source = operation.reads[0] if operation.reads else None
+    if operation.views and source not in buffers.place_of:
+        return  # a view of weights
     for number, value in enumerate(operation.writes):
         place = _shared_place(operation, value, buffers, held) if number == 0 else None
         buffers.add(value, place)
@@ -132,8 +135,7 @@ def _shared_place(
 ) -> str | None:
     """The value whose memory the first result takes; None for memory of its own."""
     if operation.views:
-        source = operation.reads[0] if operation.reads else None
-        return source if source in buffers.place_of else None
+        return operation.reads[0]
     if not operation.overwrites or value in held:  # outputs get memory of their own
         return None
     size = buffers.sizes.get(value)

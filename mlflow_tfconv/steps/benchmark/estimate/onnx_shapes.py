@@ -60,10 +60,11 @@ def tensor_bytes(element_type: int, dims: Any) -> int | None:
     name = onnx.TensorProto.DataType.Name(element_type)
     if name in ("STRING", "UNDEFINED"):
         return None
-    count = math.prod(dims)
+    count = int(math.prod(dims))
     if name in _BITS:
-        return math.ceil(count * _BITS[name] / 8)
-    return int(count * np.dtype(onnx.helper.tensor_dtype_to_np_dtype(element_type)).itemsize)
+        return -(-count * _BITS[str(name)] // 8)
+    dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(element_type))
+    return int(count * dtype.itemsize)
 
 
 def dtype_name(element_type: int) -> str:

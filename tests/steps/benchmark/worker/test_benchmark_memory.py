@@ -1,101 +1,144 @@
-"""Memory: the host's peak from /proc, the GPU's from a fake NVML where there is no GPU."""
+"""Memory of the host by phases: the kernel's peak, the curve, what a model's load and runs took."""
 
 from __future__ import annotations
 
-import os
-from types import SimpleNamespace
-from typing import Any
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mlflow_tfconv.steps.benchmark.worker.memory import (
+from mlflow_tfconv.errors import ConfigError
+from mlflow_tfconv.steps.benchmark.memory_options import MemoryOptions
+from mlflow_tfconv.steps.benchmark.worker.host_memory import (
+    children_peak_bytes,
+    host_memory,
     host_peak_bytes,
     host_resident_bytes,
-    opened_gpu_memory,
+    peak_set_back,
 )
+from mlflow_tfconv.steps.benchmark.worker.memory_sampler import CURVE_COLUMNS, MemorySampler
+from mlflow_tfconv.steps.benchmark.worker.memory_watch import MemoryWatch
+
+_BLOCK = 64_000_000
+_LUMP = 4_000_000  # other allocations of this process, and the kernel's lumps
 
 
-class NvmlError(Exception):
-    """What the fake raises."""
-
-
-class FakeNvml:
-    """A GPU whose memory the test sets."""
-
-    NVMLError = NvmlError
-
-    def __init__(self, pid: int, driver: bool = True) -> None:
-        self.used, self.process, self.pid, self.driver = 1000, 0, pid, driver
-        self.asked: list[Any] = []
-
-    def nvmlInit(self) -> None:  # noqa: N802 (pynvml's name)
-        if not self.driver:
-            raise NvmlError("no driver")
-
-    def nvmlDeviceGetHandleByIndex(self, index: int) -> int:  # noqa: N802
-        self.asked.append(index)
-        return index
-
-    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> str:  # noqa: N802
-        self.asked.append(uuid)
-        return uuid
-
-    def nvmlDeviceGetMemoryInfo(self, handle: Any) -> Any:  # noqa: N802
-        return SimpleNamespace(used=self.used)
-
-    def nvmlDeviceGetComputeRunningProcesses(self, handle: Any) -> list[Any]:  # noqa: N802
-        return [SimpleNamespace(pid=self.pid, usedGpuMemory=self.process)]
+def take_and_give_back(size: int = _BLOCK) -> None:
+    """Touches every page of a block."""
+    block = np.ones(size, np.uint8)
+    del block
 
 
 def test_the_peak_of_the_host_stays_when_memory_is_given_back() -> None:
-    before = host_peak_bytes()
-    block = np.ones(30_000_000, np.uint8)
-    del block
+    before = host_resident_bytes()
+    take_and_give_back()
     peak, resident = host_peak_bytes(), host_resident_bytes()
     assert before is not None
     assert peak is not None
     assert resident is not None
-    assert peak >= before
-    assert peak >= resident
+    assert peak >= before + _BLOCK - _LUMP
+    assert resident < peak
 
 
-def test_gpu_memory_is_that_of_the_process_where_nvml_tells_it() -> None:
-    nvml = FakeNvml(os.getpid())
-    memory = opened_gpu_memory(0, nvml)
+def test_a_peak_that_is_set_back_begins_at_what_is_resident_now() -> None:
+    take_and_give_back()
+    if not peak_set_back():
+        pytest.skip("this container does not let a process set its peak back")
+    memory = host_memory()
     assert memory is not None
-    nvml.used, nvml.process = 9000, 5000
-    memory.look()
-    nvml.used, nvml.process = 3000, 1000
-    memory.look()
-    assert memory.peak() == {"peak_bytes": 5000, "method": "nvml_process"}
+    assert memory.peak - memory.resident < _LUMP
 
 
-def test_gpu_memory_is_the_growth_of_the_device_where_a_container_hides_processes() -> None:
-    nvml = FakeNvml(pid=0)
-    memory = opened_gpu_memory(0, nvml)
+def test_resident_memory_is_anonymous_memory_and_pages_of_files() -> None:
+    memory = host_memory()
     assert memory is not None
-    nvml.used = 9000
-    memory.look()
-    assert memory.peak() == {"peak_bytes": 8000, "method": "nvml_device_delta"}
+    assert memory.anonymous > 0
+    assert memory.file_mapped > 0
+    assert memory.anonymous + memory.file_mapped <= memory.resident + _LUMP
 
 
-def test_gpu_memory_that_was_never_seen_is_not_zero_but_unknown() -> None:
-    memory = opened_gpu_memory(0, FakeNvml(pid=0))
-    assert memory is not None
-    memory.look()
-    assert memory.peak() == {}
+def test_a_process_that_is_not_there_has_no_memory() -> None:
+    assert host_memory(2**22 + 1) is None
 
 
-def test_without_a_driver_there_is_no_reader() -> None:
-    assert opened_gpu_memory(0, FakeNvml(0, driver=False)) is None
+def test_each_phase_has_a_peak_of_its_own(tmp_path: Path) -> None:
+    watch = MemoryWatch()
+    watch.begin()
+    for name, size in (("load", 2 * _BLOCK), ("b1", _BLOCK // 4), ("b8", _BLOCK)):
+        with watch.phase(name):
+            take_and_give_back(size)
+    first, second, third = (phase.host_peak for phase in watch.phases)
+    assert first is not None
+    assert second is not None
+    assert third is not None
+    assert abs((first - third) - _BLOCK) < _LUMP
+    assert abs((third - second) - 0.75 * _BLOCK) < _LUMP
+    assert watch.told(tmp_path)["host"]["peak_bytes"] == first
 
 
-@pytest.mark.parametrize(("visible", "asked"), [("3,1", 1), ("GPU-a,GPU-b", "GPU-b"), ("", 1)])
-def test_cuda_visible_devices_renumbers_the_gpus(
-    monkeypatch: pytest.MonkeyPatch, visible: str, asked: Any
+def test_where_the_peak_cannot_be_set_back_a_lower_one_is_sampled(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    nvml = FakeNvml(0)
-    opened_gpu_memory(1, nvml)
-    assert nvml.asked == [asked]
+    here = "mlflow_tfconv.steps.benchmark.worker.memory_watch.peak_set_back"
+    take_and_give_back(4 * _BLOCK)  # an older peak is in the way
+    monkeypatch.setattr(here, lambda: False)
+    watch = MemoryWatch(interval_s=0.001)
+    watch.begin()
+    with watch.phase("b1"):
+        block = np.ones(_BLOCK, np.uint8)
+        time.sleep(0.02)
+    del block
+    peak, before = watch.phases[0].host_peak, watch.baseline
+    assert peak is not None
+    assert before is not None
+    assert abs(peak - before.resident - _BLOCK) < _LUMP
+    assert watch.told(tmp_path)["host"]["method"] == "VmHWM and sampled"
+
+
+def test_the_curve_is_written_with_its_highest_point_beside_the_true_peak(tmp_path: Path) -> None:
+    watch = MemoryWatch(interval_s=0.001)
+    watch.begin()
+    with watch.phase("load"):
+        block = np.ones(_BLOCK, np.uint8)
+        time.sleep(0.02)
+    del block
+    told = watch.told(tmp_path)["curve"]
+    curve = np.load(tmp_path / told["file"])
+    assert curve.shape == (told["points"], len(CURVE_COLUMNS))
+    assert (np.diff(curve[:, 0]) > 0).all()
+    assert np.isnan(curve[:, 3]).all()  # no GPU: unknown, not 0
+    assert told["missed_bytes"] < _LUMP
+
+
+def test_a_long_curve_is_thinned_out_and_keeps_its_highest_point(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mlflow_tfconv.steps.benchmark.worker.memory_sampler._MOST_POINTS", 20)
+    with MemorySampler(interval_s=0.0005) as sampler:
+        block = np.ones(_BLOCK, np.uint8)
+        time.sleep(0.01)
+        del block
+        time.sleep(0.1)
+    highest = sampler.highest_bytes()
+    assert len(sampler) <= 20
+    assert sampler.interval_s > 0.0005
+    assert highest is not None
+    assert highest > sampler.curve()[-1, 1] * 1e6 + _BLOCK - _LUMP
+
+
+def test_processes_that_a_model_starts_are_seen() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        deadline = time.monotonic() + 10
+        while not (peak := children_peak_bytes() or 0) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        child.communicate(b"\n")
+    assert peak > 0
+
+
+@pytest.mark.parametrize("wrong", [{"budget_mb": 0}, {"budget_mb": -1.0}, {"interval_ms": 0}])
+def test_options_out_of_range_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match=f"memory.{next(iter(wrong))}"):
+        MemoryOptions(**wrong)  # type: ignore[arg-type]
