@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -11,6 +12,7 @@ from matplotlib.ticker import StrMethodFormatter
 
 from mlflow_tfconv.artifacts import Reports
 
+_Bounds = tuple[tuple[float, float] | None, tuple[float, float] | None]
 _MARKERS = {"onnx": "o", "saved_model": "s", "keras": "^"}
 _PLAIN = StrMethodFormatter("{x:g}")  # 0.01 instead of 10 to the power of -2
 _NEAR = 0.02  # of the frame: markers that would hide each other
@@ -39,7 +41,11 @@ def quality_against_latency(reports: Reports, quality: str, file: Path) -> str |
     if len(points) < 2:
         return None
     points.sort()
-    _draw(points, quality, file)
+    bounds = {
+        row.run_name: (row.intervals.get(latency), row.intervals.get(quality))
+        for row in reports.rows
+    }
+    _draw(points, quality, file, bounds)
     fastest, best = points[0], max(points, key=lambda point: point[1])
     return (
         f"{quality} against latency at batch 1. Fastest: {fastest[2]} ({fastest[0]:.3g} ms, "
@@ -47,7 +53,9 @@ def quality_against_latency(reports: Reports, quality: str, file: Path) -> str |
     )
 
 
-def _draw(points: list[tuple[float, float, str]], quality: str, file: Path) -> None:
+def _draw(
+    points: list[tuple[float, float, str]], quality: str, file: Path, bounds: Mapping[str, _Bounds]
+) -> None:
     figure = Figure(figsize=(9, max(5, _INCHES_A_NAME * len(points) + 1)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
@@ -59,9 +67,23 @@ def _draw(points: list[tuple[float, float, str]], quality: str, file: Path) -> N
     axes.set_xlabel("latency at batch 1, median, ms")
     axes.set_ylabel(quality)
     axes.grid(alpha=0.3)
+    _span(axes, points, bounds)
     _mark(axes, points)
     _name(axes, points)
     figure.savefig(file, dpi=110)
+
+
+def _span(
+    axes: Axes, points: list[tuple[float, float, str]], bounds: Mapping[str, _Bounds]
+) -> None:
+    """Where the true values may be, as lines through the points."""
+    for number, (x, y, name) in enumerate(points):
+        color = f"C{number % 10}"
+        latency, quality = bounds[name]
+        if latency is not None:
+            axes.plot(latency, (y, y), color=color, alpha=0.5, linewidth=1.2)
+        if quality is not None:
+            axes.plot((x, x), quality, color=color, alpha=0.5, linewidth=1.2)
 
 
 def _mark(axes: Axes, points: list[tuple[float, float, str]]) -> None:

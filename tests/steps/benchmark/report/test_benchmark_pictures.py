@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mlflow_tfconv.artifacts import Reports, VariantReport
+from mlflow_tfconv.steps.benchmark.report.memory_picture import memory_over_time
 from mlflow_tfconv.steps.benchmark.report.pictures import _apart, quality_against_latency
 
 
@@ -31,3 +32,22 @@ def test_one_point_is_no_picture(tmp_path: Path) -> None:
     text = quality_against_latency(Reports(rows=rows), "quality/mae", tmp_path / "p.png")
     assert str(text).startswith("quality/mae against latency at batch 1")
     assert (tmp_path / "p.png").is_file()
+
+
+def test_memory_that_nobody_watched_is_no_picture(reports: Reports, tmp_path: Path) -> None:
+    assert memory_over_time(Reports(rows=reports.rows), tmp_path / "p.png") is None
+    assert not (tmp_path / "p.png").exists()
+
+
+def test_memory_is_drawn_with_gaps_and_gpu(reports: Reports, tmp_path: Path) -> None:
+    small = {"seconds": [0, 1, 2], "mb": [1, None, 2], "gpu_mb": [None, 5, 6]}
+    variants = {**reports.environment["variants"], "fast/onnx": {"memory": {"curve": small}}}
+    watched = Reports(rows=reports.rows, environment={"variants": variants})
+    text = memory_over_time(watched, tmp_path / "p.png")
+    assert text == "Memory over time. Most: base/onnx (100 MB). Least: fast/onnx (2 MB)."
+    assert (tmp_path / "p.png").is_file()
+
+
+def test_intervals_are_drawn(reports: Reports, tmp_path: Path) -> None:
+    text = quality_against_latency(reports, "quality/accuracy", tmp_path / "p.png")
+    assert "Fastest: fast/onnx (0.5 ms, 0.9)" in str(text)
