@@ -13,9 +13,13 @@ from mlflow_tfconv.engine.parts import Parts
 from mlflow_tfconv.engine.step import StepContext
 from mlflow_tfconv.steps.benchmark.candidates import Model, candidates
 from mlflow_tfconv.steps.benchmark.config import BenchmarkConfig
-from mlflow_tfconv.steps.benchmark.driver.comparison import Comparison, Judge, compared
-from mlflow_tfconv.steps.benchmark.driver.measurement import Bench, library_versions, machine
+from mlflow_tfconv.steps.benchmark.driver.bench import Bench
+from mlflow_tfconv.steps.benchmark.driver.comparison import Comparison, compared
+from mlflow_tfconv.steps.benchmark.driver.surroundings import library_versions, machine
+from mlflow_tfconv.steps.benchmark.statistics.equality import compared_latency
+from mlflow_tfconv.steps.benchmark.statistics.judge import Judge
 from mlflow_tfconv.steps.benchmark.statistics.quality import chosen_metrics
+from mlflow_tfconv.steps.benchmark.statistics.quality_intervals import Redraws
 from mlflow_tfconv.steps.benchmark.stored_examples import StoredExamples
 
 _LIBRARIES = ("mlflow-tfconv", "numpy", "onnxruntime", "onnxruntime-gpu", "tensorflow", "keras")
@@ -44,14 +48,14 @@ def compared_reports(
     judge = Judge(
         labels=None if examples is None else examples.labels,
         metrics=chosen_metrics(context.metrics, context.recipe_root),
+        redraws=Redraws(draws=config.quality.resamples, seconds=config.quality.function_time_s),
     )
-    logs = workdir / "logs"
     bench = Bench(
         config=config,
         device=context.device,
         parts=parts,
         examples=examples,
-        logs=logs,
+        workdir=workdir,
         recipe_root=context.recipe_root,
     )
     bench.prove_device({variant.format for variant in variants})
@@ -76,9 +80,23 @@ def _surroundings(
         "dataset": None if context.dataset is None else context.dataset.digest,
         "examples": None if examples is None else examples.count,
         "reference": comparison.reference,
-        "variants": {
-            name: {key: m.details[key] for key in ("load_ns", "first_run_ns", "memory")}
-            | {"batches": m.details["batches"], **m.details["surroundings"]}
-            for name, m in comparison.measurements.items()
-        },
+        "timings": comparison.timings,
+        "variants": {name: _of_variant(name, comparison) for name in comparison.measurements},
+    }
+
+
+def _of_variant(name: str, comparison: Comparison) -> dict[str, Any]:
+    """All that is known of a variant besides its row, and whether it is as fast as the reference."""
+    measurement = comparison.measurements[name]
+    details = measurement.details
+    versus = {
+        str(size): dataclasses.asdict(compared_latency(blocks, measurement.beside[size]))
+        for size, blocks in measurement.blocks.items()
+        if measurement.beside.get(size)
+    }
+    return {
+        **{key: value for key, value in details.items() if key != "surroundings"},
+        **details["surroundings"],
+        "quality": comparison.judgements[name].details,
+        "against_reference": versus,
     }

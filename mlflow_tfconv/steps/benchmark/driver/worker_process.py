@@ -1,68 +1,172 @@
-"""Runs the worker in a fresh process and says in words how it died, when it does."""
+"""A worker's process: started, spoken to, and told in words how it died, when it does."""
 
 from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from mlflow_tfconv.environment import DEFAULTS
 from mlflow_tfconv.errors import BenchmarkError, DeviceError
-from mlflow_tfconv.steps.benchmark.worker.job import RESULT_FILE, Job
+from mlflow_tfconv.steps.benchmark.worker.conversation import OUT_OF_MEMORY
+from mlflow_tfconv.steps.benchmark.worker.job import Job
 
 WORKER = (sys.executable, "-m", "mlflow_tfconv.steps.benchmark.worker")
 LOG_FILE = "worker.log"
 _LAST_LINES = 6
 _QUIET = {**DEFAULTS, "TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "tensorflow"}
+_ENDS_WITHIN_S = 2.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerLimits:
-    """How a worker is run.
+class ShortOfMemoryError(BenchmarkError):
+    """Raised when a worker could not get the memory it needs, or was killed for it."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Worker:
+    """A worker that is alive until it is closed, or dies.
 
     Attributes:
-        time_limit_s: It is killed after this long.
+        job: What it measures.
+        time_limit_s: It is killed when a command takes longer than this.
         command: What starts it; the job's file is added.
     """
 
+    job: Job
     time_limit_s: float
-    command: Sequence[str] = WORKER
+    command: tuple[str, ...] = WORKER
+    _process: subprocess.Popen[bytes] | None = None
+    _rest: bytes = b""
+    _log: Path = field(default_factory=Path)
 
+    def __enter__(self) -> Self:
+        """Starts the process."""
+        folder = Path(self.job.folder)
+        job_file, self._log = folder / "job.json", folder / LOG_FILE
+        self.job.write(job_file)
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*self.command, str(job_file)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=_environment(self.job),
+            )
+        return self
 
-def run_worker(job: Job, limits: WorkerLimits) -> dict[str, Any]:
-    """Runs one job to its end.
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
-    Returns:
-        What the worker has written into result.json.
+    @property
+    def alive(self) -> bool:
+        """Whether it can be spoken to."""
+        return self._process is not None and self._process.poll() is None
 
-    Raises:
-        DeviceError: The worker says that the device is not there or was not used.
-        BenchmarkError: It failed otherwise, crashed, or took too long.
-    """
-    folder = Path(job.folder)
-    job_file, log_file = folder / "job.json", folder / LOG_FILE
-    job.write(job_file)
-    with log_file.open("wb") as log:
-        code = _ended(_started([*limits.command, str(job_file)], job, log), limits, log_file)
-    job_file.unlink()  # it names folders that will have moved
-    result = _read(folder / RESULT_FILE)
-    if "error" in result:
-        raise _told(result["error"])
-    if code != 0 or not result:
-        raise BenchmarkError(_how_it_ended(code), received=_last_words(log_file), fix=_advice(code))
-    return result
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        return self._running().pid
 
+    @property
+    def log(self) -> Path:
+        """What its libraries printed."""
+        return self._log
 
-def _started(command: Sequence[str], job: Job, log: Any) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=_environment(job)
-    )
+    def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
+        """Its answer to one command.
+
+        Raises:
+            DeviceError: The worker says that the device is not there or was not used.
+            ShortOfMemoryError: There was too little memory.
+            BenchmarkError: It failed otherwise, crashed, or took too long.
+        """
+        said = json.dumps({"command": command, **arguments}) + "\n"
+        process = self._running()
+        with suppress(BrokenPipeError):  # how it died is found out below
+            assert process.stdin is not None  # noqa: S101 (a pipe, as started)
+            process.stdin.write(said.encode())
+            process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self._line(process))
+        if "error" in answer:
+            raise _told(answer["error"])
+        result: dict[str, Any] = answer["ok"]
+        return result
+
+    def close(self) -> None:
+        """Ends it, and waits until its memory is free."""
+        process = self._process
+        if process is None:
+            return
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
+        try:
+            process.wait(timeout=0 if self._rest else _ENDS_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        except BaseException:  # Ctrl-C while waiting
+            process.kill()
+            process.wait()
+            raise
+        with suppress(OSError):  # it names folders that will have moved
+            (Path(self.job.folder) / "job.json").unlink()
+
+    def kill(self) -> None:
+        """Ends it at once."""
+        if self._process is not None:
+            self._process.kill()
+        self.close()
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise BenchmarkError("The worker was not started.")
+        return self._process
+
+    def _line(self, process: subprocess.Popen[bytes]) -> bytes:
+        """The next line that it writes."""
+        assert process.stdout is not None  # noqa: S101 (a pipe, as started)
+        ends, poll = time.monotonic() + self.time_limit_s, select.poll()
+        poll.register(process.stdout, select.POLLIN)
+        while b"\n" not in self._rest:
+            left = ends - time.monotonic()
+            if left <= 0 or not poll.poll(left * 1000):
+                raise self._too_slow()
+            data = os.read(process.stdout.fileno(), 1 << 16)
+            if not data:
+                raise self._died(process)
+            self._rest += data
+        line, _, self._rest = self._rest.partition(b"\n")
+        return line
+
+    def _too_slow(self) -> BenchmarkError:
+        words = _last_words(self._log)
+        self.kill()
+        return BenchmarkError(
+            f"It took longer than {self.time_limit_s:g} s and was stopped.",
+            received=words,
+            expected=f"a result within {self.time_limit_s:g} s",
+            fix="Set steps.benchmark.time_limit_s higher if the model is just slow.",
+        )
+
+    def _died(self, process: subprocess.Popen[bytes]) -> BenchmarkError:
+        try:
+            code = process.wait(timeout=_ENDS_WITHIN_S)
+        except subprocess.TimeoutExpired:  # it has closed its output, and nothing else
+            self.kill()
+            code = 0
+        kind = ShortOfMemoryError if -code == signal.SIGKILL else BenchmarkError
+        return kind(_how_it_ended(code), received=_last_words(self._log), fix=_advice(code))
 
 
 def _environment(job: Job) -> dict[str, str]:
@@ -72,33 +176,17 @@ def _environment(job: Job) -> dict[str, str]:
     return {**_QUIET, **os.environ, **hidden, "PYTHONPATH": path, "PYTHONFAULTHANDLER": "1"}
 
 
-def _ended(process: subprocess.Popen[bytes], limits: WorkerLimits, log_file: Path) -> int:
-    try:
-        return process.wait(timeout=limits.time_limit_s)
-    except subprocess.TimeoutExpired as e:
-        raise BenchmarkError(
-            f"It took longer than {limits.time_limit_s:g} s and was stopped.",
-            received=_last_words(log_file),
-            expected=f"a result within {limits.time_limit_s:g} s",
-            fix="Set steps.benchmark.time_limit_s higher if the model is just slow.",
-        ) from e
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        result: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return result
-
-
 def _told(error: dict[str, Any]) -> DeviceError | BenchmarkError:
-    kind = DeviceError if error.pop("kind") == "DeviceError" else BenchmarkError
-    return kind(error.pop("what"), **error)
+    kind = error.pop("kind")
+    words = {"fix": None, **error}
+    if kind == OUT_OF_MEMORY:
+        words["fix"] = words["fix"] or _MORE_MEMORY
+        return ShortOfMemoryError(words.pop("what"), **words)
+    error_class = DeviceError if kind == "DeviceError" else BenchmarkError
+    return error_class(words.pop("what"), **words)
+
+
+_MORE_MEMORY = "Use smaller batch_sizes, or a machine with more memory."
 
 
 def _how_it_ended(code: int) -> str:
@@ -112,7 +200,7 @@ def _how_it_ended(code: int) -> str:
 
 def _advice(code: int) -> str:
     if -code == signal.SIGKILL:
-        return "Use smaller batch_sizes, or a machine with more memory."
+        return _MORE_MEMORY
     return "Load the file by hand in the same runtime; another version of it may do better."
 
 

@@ -28,10 +28,7 @@ class Job:
         session_options: Options the variant must be loaded with.
         recipe_root: Folder whose steps/train.py may define classes of a Keras model, or None.
         batch_sizes: To be timed, in this order.
-        min_time_s: Shortest time over which a batch size is timed.
-        min_count: Fewest runs of which it is timed.
-        warmup_time_s: Shortest warm-up.
-        warmup_limit_s: Longest warm-up.
+        pin_threads: Whether its threads are bound to processors.
     """
 
     model: str
@@ -43,10 +40,7 @@ class Job:
     session_options: Mapping[str, Any] = field(default_factory=dict)
     recipe_root: str | None = None
     batch_sizes: tuple[int, ...] = (1, 32)
-    min_time_s: float = 0.5
-    min_count: int = 20
-    warmup_time_s: float = 0.1
-    warmup_limit_s: float = 2.0
+    pin_threads: bool = False
 
     def write(self, path: Path) -> None:
         """Writes it as JSON."""
@@ -63,9 +57,9 @@ class Job:
         return Device.parse(self.device, DeviceOptions(**self.device_options))
 
 
-def samples_file(folder: Path, batch_size: int) -> Path:
-    """The raw timings of a batch size: int64 nanoseconds, one a run."""
-    return folder / f"samples_b{batch_size}.npy"
+def samples_file(folder: Path, batch_size: int, turn: int) -> Path:
+    """The raw timings of a batch size in one turn: int64 nanoseconds, one a run."""
+    return folder / f"samples_b{batch_size}_t{turn}.npy"
 
 
 def outputs_file(folder: Path, number: int) -> Path:

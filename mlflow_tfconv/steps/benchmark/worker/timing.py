@@ -5,15 +5,17 @@ from __future__ import annotations
 import itertools
 import time
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mlflow_tfconv.steps.benchmark.worker.machine_state import MachineWatch
+
 Call = Callable[[], object]
 _BLOCK_S = 0.05
+_OF_LIMIT = 0.2  # so that a short warm-up has blocks to compare, too
 _STILL_FALLING = 0.95  # a block whose median is below this share of the one before: not warm yet
 
 
@@ -25,32 +27,42 @@ class Timing:
         samples_ns: int64, one a run.
         warmup_count: Runs before them that do not count.
         steady: Whether the times had stopped falling when the timing began.
-        busy_others: Processors that other processes kept busy meanwhile; None when nobody knows.
+        conditions: What the machine did meanwhile: see `MachineWatch.so_far`.
     """
 
     samples_ns: np.ndarray[Any, np.dtype[np.int64]]
     warmup_count: int
     steady: bool
-    busy_others: float | None
+    conditions: Mapping[str, Any]
 
 
 def timed(
     calls: Sequence[Call],
     *,
     min_time_s: float,
-    min_count: int,
+    min_count: float,
     warmup_time_s: float,
     warmup_limit_s: float,
+    limit_s: float = np.inf,
 ) -> Timing:
-    """Warms up, then times the calls in turn until both minimum time and minimum count are met."""
+    """Warms up, then times the calls in turn until both minimum time and minimum count are met.
+
+    Args:
+        calls: One after the other, again and again.
+        min_time_s: Timed for at least this long,
+        min_count: and at least so many.
+        warmup_time_s: Shortest warm-up.
+        warmup_limit_s: Longest warm-up; its first run is never cut.
+        limit_s: The timing ends when it has taken this long, after one run at the least.
+    """
     warmup_count, steady = _warm_up(calls, warmup_time_s, warmup_limit_s)
-    load = _Load()
-    samples = _run(calls, min_time_s, min_count)
+    watch = MachineWatch()
+    samples = _run(calls, min_time_s, min_count, limit_s)
     return Timing(
         samples_ns=samples,
         warmup_count=warmup_count,
         steady=steady,
-        busy_others=load.of_others(),
+        conditions=watch.so_far(),
     )
 
 
@@ -62,16 +74,17 @@ def once_ns(call: Call) -> int:
 
 
 def _run(
-    calls: Sequence[Call], min_time_s: float, min_count: int
+    calls: Sequence[Call], min_time_s: float, min_count: float, limit_s: float
 ) -> np.ndarray[Any, np.dtype[np.int64]]:
     clock, samples = time.perf_counter_ns, array("q")
-    end = clock() + int(min_time_s * 1e9)
+    started = clock()
+    end, limit = started + int(min_time_s * 1e9), started + limit_s * 1e9
     for call in itertools.cycle(calls):
         start = clock()
         call()
         stop = clock()
         samples.append(stop - start)
-        if stop >= end and len(samples) >= min_count:
+        if (stop >= end and len(samples) >= min_count) or stop >= limit:
             break
     return np.array(samples, dtype=np.int64)
 
@@ -79,8 +92,10 @@ def _run(
 def _warm_up(calls: Sequence[Call], time_s: float, limit_s: float) -> tuple[int, bool]:
     """Runs in short blocks until a block is no longer faster than the one before."""
     started, count, before = time.perf_counter(), 0, np.inf
+    block_s = min(_BLOCK_S, limit_s * _OF_LIMIT)
     while True:
-        block = _run(calls, _BLOCK_S, 2)
+        left = limit_s - (time.perf_counter() - started)
+        block = _run(calls, block_s, 2, max(left, 0.0))
         count += len(block)
         median = float(np.median(block))
         elapsed = time.perf_counter() - started
@@ -88,29 +103,3 @@ def _warm_up(calls: Sequence[Call], time_s: float, limit_s: float) -> tuple[int,
         if (steady and elapsed >= time_s) or elapsed >= limit_s:
             return count, steady
         before = min(before, median)
-
-
-class _Load:
-    """What other processes do while something is measured."""
-
-    def __init__(self) -> None:
-        self._wall, self._busy, self._own = time.perf_counter(), _busy_s(), time.process_time()
-
-    def of_others(self) -> float | None:
-        """Processors that other processes kept busy since; None off Linux."""
-        busy, wall = _busy_s(), time.perf_counter() - self._wall
-        if busy is None or self._busy is None or wall <= 0:
-            return None
-        own = time.process_time() - self._own
-        return max(0.0, (busy - self._busy - own) / wall)
-
-
-def _busy_s() -> float | None:
-    """Seconds that the machine's processors have been busy since it started."""
-    try:
-        with Path("/proc/stat").open(encoding="ascii") as file:
-            ticks = [int(number) for number in file.readline().split()[1:9]]
-    except (OSError, ValueError):
-        return None
-    idle = ticks[3] + ticks[4]  # idle and waiting for a disk
-    return (sum(ticks) - idle) / 100  # /proc counts in USER_HZ, which is 100 everywhere

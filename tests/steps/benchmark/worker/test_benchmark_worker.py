@@ -1,11 +1,15 @@
-"""The worker in its own process: light for ONNX, and clear in every way it can end."""
+"""The worker in its own process: light for ONNX, obedient, and clear in every way it can end."""
 
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 import venv
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +19,12 @@ import pytest
 
 import mlflow_tfconv
 from mlflow_tfconv.errors import BenchmarkError, DeviceError
-from mlflow_tfconv.steps.benchmark.driver.worker_process import WorkerLimits, run_worker
+from mlflow_tfconv.steps.benchmark.driver.worker_process import Worker
 from mlflow_tfconv.steps.benchmark.examples import store_batch
 from mlflow_tfconv.steps.benchmark.worker.job import Job, samples_file
 
-LIMITS = WorkerLimits(time_limit_s=60)
+HOME = Path(mlflow_tfconv.__file__).parents[1]
+TURN = {"min_time_s": 0.01, "min_count": 5, "warmup_time_s": 0.0, "warmup_limit_s": 0.02}
 _MODULES_AFTER = """
 import sys
 from mlflow_tfconv.steps.benchmark.worker import __main__ as worker
@@ -35,13 +40,27 @@ def job(tmp_path: Path, make_model: Any) -> Any:
     def make(**changes: Any) -> Job:
         folder = tmp_path / "work"
         folder.mkdir(exist_ok=True)
-        timing = {"batch_sizes": (1, 4), "min_time_s": 0.02, "min_count": 5, "warmup_limit_s": 0.1}
         model = changes.pop("model", None) or make_model()
-        return Job(
-            **{"model": str(model), "format": "onnx", "folder": str(folder), **timing, **changes}
-        )
+        usual = {"model": str(model), "format": "onnx", "folder": str(folder)}
+        return Job(**{**usual, "batch_sizes": (1, 4), **changes})
 
     return make
+
+
+@pytest.fixture
+def start(job: Any) -> Iterator[Any]:
+    """Starts workers, which end with the test."""
+    workers: list[Worker] = []
+
+    def make(*, time_limit_s: float = 60, command: Any = None, **changes: Any) -> Worker:
+        own = {} if command is None else {"command": command}
+        worker = Worker(job=job(**changes), time_limit_s=time_limit_s, **own)
+        workers.append(worker.__enter__())
+        return worker
+
+    yield make
+    for worker in workers:
+        worker.close()
 
 
 def store_inputs(folder: Path, count: int) -> str:
@@ -50,96 +69,181 @@ def store_inputs(folder: Path, count: int) -> str:
     return str(folder)
 
 
-def test_an_onnx_file_is_measured_and_every_timing_kept(job: Any, tmp_path: Path) -> None:
-    asked = job(examples=store_inputs(tmp_path / "examples", 6))
-    result = run_worker(asked, LIMITS)
-    for batch in result["batches"]:
-        samples = np.load(samples_file(Path(asked.folder), batch["batch_size"]))
-        assert len(samples) == batch["count"] >= 5
-    outputs = np.load(Path(asked.folder) / result["outputs"][0]["file"])
-    assert outputs.shape == (6, 3)
-    assert result["load_ns"] > 0
-    assert result["surroundings"]["providers"] == ["CPUExecutionProvider"]
+def commands_file(folder: Path) -> Path:
+    """Opens, predicts, and times once."""
+    turn = {"command": "time", "batch_size": 1, "turn": 0, **TURN}
+    lines = [{"command": "open"}, {"command": "predict"}, turn]
+    file = folder / "commands.jsonl"
+    file.write_text("\n".join(json.dumps(line) for line in lines))
+    return file
 
 
-def test_the_peak_holds_the_baseline_of_an_empty_worker(job: Any) -> None:
-    memory = run_worker(job(), LIMITS)["memory"]
-    assert 20e6 < memory["host_baseline_bytes"] < memory["host_peak_bytes"] < 400e6
+def test_an_opened_model_is_timed_turn_by_turn_and_every_timing_kept(start: Any) -> None:
+    worker = start()
+    assert worker.ask("open")["batch_sizes"] == [1, 4]
+    for turn in range(2):
+        told = worker.ask("time", batch_size=4, turn=turn, **TURN)
+        samples = np.load(samples_file(Path(worker.job.folder), 4, turn))
+        assert len(samples) == told["count"] >= 5
+        assert samples.dtype == np.int64
+
+
+def test_loading_optimization_and_first_run_are_timed_apart(start: Any) -> None:
+    startup = start().ask("open")["startup"]
+    assert all(startup[f"{name}_ns"] > 0 for name in ("load", "optimization", "first_run"))
+
+
+def test_the_record_of_the_start_is_not_left_behind(start: Any) -> None:
+    worker = start()
+    worker.ask("open")
+    assert not list(Path(worker.job.folder).glob("startup*"))
+
+
+def test_all_examples_are_predicted(start: Any, tmp_path: Path) -> None:
+    worker = start(examples=store_inputs(tmp_path / "examples", 6))
+    worker.ask("open")
+    (output,) = worker.ask("predict")["outputs"]
+    assert np.load(Path(worker.job.folder) / output["file"]).shape == (6, 3)
+
+
+def test_a_turn_ends_at_its_limit_however_many_runs_are_asked_for(start: Any) -> None:
+    worker = start()
+    worker.ask("open")
+    limits = {**TURN, "min_count": 10**9, "limit_s": 0.01}
+    assert worker.ask("time", batch_size=1, turn=0, **limits)["count"] >= 1
+
+
+def test_what_libraries_print_does_not_get_between_the_answers(start: Any, tmp_path: Path) -> None:
+    noisy = tmp_path / "noisy.py"
+    noisy.write_text(
+        "import os, sys, threading\n"
+        "from mlflow_tfconv.steps.benchmark.worker import __main__ as worker, conversation\n"
+        "own = conversation.answered\n"
+        "def chatty(*a):\n    print('chatter'); os.write(1, b'more\\n'); return own(*a)\n"
+        "conversation.answered = chatty\n"
+        "worker.main(sys.argv[1:])\n"
+    )
+    worker = start(command=(sys.executable, str(noisy)))
+    assert worker.ask("open")["batch_sizes"] == [1, 4]
+    assert "more" in worker.log.read_text()
 
 
 def test_the_worker_of_an_onnx_file_imports_neither_tensorflow_nor_mlflow(
     job: Any, tmp_path: Path
 ) -> None:
     job().write(tmp_path / "job.json")
+    arguments = [str(tmp_path / "job.json"), "--commands", str(commands_file(tmp_path))]
     done = subprocess.run(
-        [sys.executable, "-c", _MODULES_AFTER, str(tmp_path / "job.json")],
+        [sys.executable, "-c", _MODULES_AFTER, *arguments],
         capture_output=True,
         text=True,
         check=True,
-        env={"PYTHONPATH": str(Path(mlflow_tfconv.__file__).parents[1])},
+        env={"PYTHONPATH": str(HOME)},
     )
     loaded = set(done.stdout.split())
-    heavy = {"tensorflow", "mlflow", "keras", "pandas", "onnx", "pydantic", "rich", "h5py"}
+    heavy = {"tensorflow", "mlflow", "keras", "pandas", "pyarrow", "onnx", "pydantic", "h5py"}
     assert "onnxruntime" in loaded
     assert not loaded & heavy
 
 
-def test_a_model_of_a_fixed_batch_is_timed_at_that_batch(job: Any, make_model: Any) -> None:
-    result = run_worker(job(model=make_model(batch=2)), LIMITS)
-    assert [batch["batch_size"] for batch in result["batches"]] == [2]
-    assert "takes batches of exactly 2" in result["notes"][0]
+def test_a_model_of_a_fixed_batch_is_timed_at_that_batch(start: Any, make_model: Any) -> None:
+    told = start(model=make_model(batch=2)).ask("open")
+    assert told["batch_sizes"] == [2]
+    assert "takes batches of exactly 2" in told["notes"][0]
 
 
 def test_a_fixed_batch_still_predicts_every_example(
-    job: Any, make_model: Any, tmp_path: Path
+    start: Any, make_model: Any, tmp_path: Path
 ) -> None:
-    asked = job(model=make_model(batch=4), examples=store_inputs(tmp_path / "examples", 6))
-    result = run_worker(asked, LIMITS)
-    assert np.load(Path(asked.folder) / result["outputs"][0]["file"]).shape == (6, 3)
+    worker = start(model=make_model(batch=4), examples=store_inputs(tmp_path / "examples", 6))
+    worker.ask("open")
+    (output,) = worker.ask("predict")["outputs"]
+    assert np.load(Path(worker.job.folder) / output["file"]).shape == (6, 3)
 
 
-def test_a_variant_is_loaded_with_its_session_options(job: Any) -> None:
+def test_a_variant_is_loaded_with_its_session_options(start: Any) -> None:
     options = {"disabled_optimizers": ["ConstantFolding"], "session.disable_prepacking": "1"}
-    assert run_worker(job(session_options=options), LIMITS)["batches"]
+    assert start(session_options=options).ask("open")["batch_sizes"]
 
 
-def test_a_file_that_is_no_model_is_an_error_of_the_variant(job: Any, tmp_path: Path) -> None:
+def test_a_file_that_is_no_model_is_an_error_of_the_variant(start: Any, tmp_path: Path) -> None:
     (tmp_path / "no.onnx").write_text("hello")
     with pytest.raises(BenchmarkError, match="can't load this file"):
-        run_worker(job(model=tmp_path / "no.onnx"), LIMITS)
+        start(model=tmp_path / "no.onnx").ask("open")
 
 
-def test_a_hanging_model_is_stopped(job: Any, endless_model: Path) -> None:
+def test_a_worker_outlives_a_command_that_failed(start: Any) -> None:
+    worker = start()
+    with pytest.raises(BenchmarkError, match="not open"):
+        worker.ask("predict")
+    with pytest.raises(BenchmarkError, match="no such command"):
+        worker.ask("juggle")
+    assert worker.ask("open")["batch_sizes"]
+
+
+def test_a_hanging_model_is_stopped(start: Any, endless_model: Path) -> None:
+    worker = start(model=endless_model, time_limit_s=3)
     with pytest.raises(BenchmarkError, match="longer than 3 s"):
-        run_worker(job(model=endless_model), WorkerLimits(time_limit_s=3))
+        worker.ask("open")
+    assert not worker.alive
 
 
 def test_a_crash_is_told_by_its_signal_and_its_last_words(
-    job: Any, crashing: tuple[str, ...]
+    start: Any, crashing: tuple[str, ...]
 ) -> None:
     with pytest.raises(BenchmarkError, match="SIGSEGV") as error:
-        run_worker(job(), WorkerLimits(time_limit_s=60, command=crashing))
+        start(command=crashing).ask("open")
     assert error.value.received == "about to compute"
 
 
-def test_a_missing_gpu_is_an_error_and_not_a_slow_result(job: Any) -> None:
+def test_a_worker_ends_when_nobody_speaks_to_it_any_more(start: Any) -> None:
+    worker = start()
+    worker.ask("open")
+    worker.close()
+    assert not worker.alive
+    worker.close()  # twice does no harm
+
+
+def test_workers_end_with_a_driver_that_is_killed(job: Any, tmp_path: Path) -> None:
+    job().write(tmp_path / "job.json")
+    driver = (
+        "import subprocess, sys, time\n"
+        "worker = subprocess.Popen([sys.executable, '-m', 'mlflow_tfconv.steps.benchmark.worker',"
+        f" {str(tmp_path / 'job.json')!r}], stdin=subprocess.PIPE, stdout=subprocess.PIPE)\n"
+        "worker.stdin.write(b'{\"command\": \"open\"}\\n'); worker.stdin.flush()\n"
+        "worker.stdout.readline(); print(worker.pid, flush=True); time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", driver], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        pid = int(process.stdout.readline())
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert is_gone(pid)
+
+
+def is_gone(pid: int) -> bool:
+    """Whether a process ends within a few seconds."""
+    for _ in range(100):
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.05)
+    os.kill(pid, signal.SIGKILL)
+    return False
+
+
+def test_a_missing_gpu_is_an_error_and_not_a_slow_result(start: Any) -> None:
     with pytest.raises((DeviceError, BenchmarkError), match=r"63|CUDAExecutionProvider"):
-        run_worker(job(device="cuda:63"), LIMITS)
-
-
-def test_nothing_in_the_folder_names_where_it_lay(job: Any) -> None:
-    asked = job()
-    run_worker(asked, LIMITS)
-    folder = Path(asked.folder)
-    assert not (folder / "job.json").exists()
-    assert str(folder) not in json.dumps(json.loads((folder / "result.json").read_text()))
+        start(device="cuda:63").ask("open")
 
 
 @pytest.mark.gpu
-def test_a_real_gpu_is_used_and_its_memory_measured(job: Any) -> None:
-    result = run_worker(job(device="cuda:0"), LIMITS)
-    assert result["surroundings"]["providers"][0] == "CUDAExecutionProvider"
-    assert result["memory"]["gpu"]["peak_bytes"] > 0
+def test_a_real_gpu_is_used(start: Any) -> None:
+    told = start(device="cuda:0").ask("open")
+    assert told["surroundings"]["providers"][0] == "CUDAExecutionProvider"
 
 
 def test_the_worker_needs_numpy_and_onnxruntime_only(job: Any, tmp_path: Path) -> None:
@@ -151,10 +255,12 @@ def test_the_worker_needs_numpy_and_onnxruntime_only(job: Any, tmp_path: Path) -
     venv.create(tmp_path / "bare", with_pip=False)
     asked = job()
     asked.write(tmp_path / "job.json")
-    python = tmp_path / "bare" / "bin" / "python"
+    worker = [tmp_path / "bare" / "bin" / "python", "-m", "mlflow_tfconv.steps.benchmark.worker"]
     subprocess.run(
-        [python, "-m", "mlflow_tfconv.steps.benchmark.worker", tmp_path / "job.json"],
+        [*worker, tmp_path / "job.json", "--commands", commands_file(tmp_path)],
         check=True,
-        env={"PYTHONPATH": f"{Path(mlflow_tfconv.__file__).parents[1]}:{site}"},
+        env={"PYTHONPATH": f"{HOME}:{site}"},
     )
-    assert (Path(asked.folder) / "result.json").is_file()
+    told = json.loads((Path(asked.folder) / "result.json").read_text())
+    assert [answer["command"] for answer in told["answers"]] == ["open", "predict", "time"]
+    assert all("ok" in answer for answer in told["answers"])

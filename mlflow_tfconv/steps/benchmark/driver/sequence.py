@@ -1,0 +1,20 @@
+"""The stages that follow opening, predicting and timing, in their order.
+
+A stage lives in a file of its own and has one line here.
+"""
+
+from __future__ import annotations
+
+from mlflow_tfconv.steps.benchmark.driver.concurrent_stage import CONCURRENT
+from mlflow_tfconv.steps.benchmark.driver.memory_stage import ESTIMATE, MEMORY
+from mlflow_tfconv.steps.benchmark.driver.offline_stage import OFFLINE
+from mlflow_tfconv.steps.benchmark.driver.server_stage import SERVER
+from mlflow_tfconv.steps.benchmark.driver.stage import Stage
+
+STAGES: tuple[Stage, ...] = (
+    MEMORY,
+    ESTIMATE,
+    OFFLINE,
+    SERVER,
+    CONCURRENT,
+)
