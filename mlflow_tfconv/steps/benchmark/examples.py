@@ -17,6 +17,7 @@ from mlflow_tfconv.runtimes.random_inputs import random_inputs
 Batch = dict[str, np.ndarray[Any, Any]]
 PREFIX = "="  # keeps an input named "file" apart from the argument of np.savez
 _MOST_SHOWN = 4  # inputs in a note
+_LONGEST_NAME = 60
 _DIFFERENT_BATCHES = 8  # timed in turn, so that a model whose time depends on its input shows it
 
 
@@ -86,9 +87,13 @@ def made_up(inputs: Sequence[TensorSpec]) -> str:
     """What `random_batch` gives, such as "x (batch, 4), ids (batch, 8)"; empty without inputs."""
     shown = inputs[:_MOST_SHOWN]
     batch = random_batch(shown, 1)
-    texts = [f"{spec.name} {_shape_in_words(batch[spec.name], spec)}" for spec in shown]
+    texts = [f"{_in_short(spec.name)} {_shape_in_words(batch[spec.name], spec)}" for spec in shown]
     more = len(inputs) - len(shown)
     return ", ".join(texts) + (f" and {more} more" if more else "")
+
+
+def _in_short(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..."
 
 
 def _shape_in_words(value: np.ndarray[Any, Any], spec: TensorSpec) -> str:
