@@ -8,6 +8,7 @@ from __future__ import annotations
 from mlflow_tfconv.steps.benchmark.driver.concurrent_stage import CONCURRENT
 from mlflow_tfconv.steps.benchmark.driver.memory_stage import ESTIMATE, MEMORY
 from mlflow_tfconv.steps.benchmark.driver.offline_stage import OFFLINE
+from mlflow_tfconv.steps.benchmark.driver.profile_stage import PROFILE_ONNX, PROFILE_TENSORFLOW
 from mlflow_tfconv.steps.benchmark.driver.server_stage import SERVER
 from mlflow_tfconv.steps.benchmark.driver.stage import Stage
 
@@ -17,4 +18,6 @@ STAGES: tuple[Stage, ...] = (
     OFFLINE,
     SERVER,
     CONCURRENT,
+    PROFILE_ONNX,
+    PROFILE_TENSORFLOW,
 )

@@ -15,8 +15,9 @@ from mlflow_tfconv.steps.benchmark.candidates import Model, candidates
 from mlflow_tfconv.steps.benchmark.config import BenchmarkConfig
 from mlflow_tfconv.steps.benchmark.driver.bench import Bench
 from mlflow_tfconv.steps.benchmark.driver.comparison import Comparison, compared
+from mlflow_tfconv.steps.benchmark.driver.layer_changes import layer_changes
 from mlflow_tfconv.steps.benchmark.driver.surroundings import library_versions, machine
-from mlflow_tfconv.steps.benchmark.statistics.equality import compared_latency
+from mlflow_tfconv.steps.benchmark.statistics.compared_metrics import compared_metrics
 from mlflow_tfconv.steps.benchmark.statistics.judge import Judge
 from mlflow_tfconv.steps.benchmark.statistics.quality import chosen_metrics
 from mlflow_tfconv.steps.benchmark.statistics.quality_intervals import Redraws
@@ -70,6 +71,7 @@ def _surroundings(
     comparison: Comparison,
     examples: StoredExamples | None,
 ) -> dict[str, Any]:
+    layers = layer_changes(comparison.measurements)
     return {
         "device": str(context.device),
         "device_options": dataclasses.asdict(context.device.options),
@@ -81,7 +83,13 @@ def _surroundings(
         "examples": None if examples is None else examples.count,
         "reference": comparison.reference,
         "timings": comparison.timings,
-        "variants": {name: _of_variant(name, comparison) for name in comparison.measurements},
+        "variants": {
+            name: {
+                **_of_variant(name, comparison),
+                **({"layers": layers[name]} if name in layers else {}),
+            }
+            for name in comparison.measurements
+        },
     }
 
 
@@ -89,14 +97,9 @@ def _of_variant(name: str, comparison: Comparison) -> dict[str, Any]:
     """All that is known of a variant besides its row, and whether it is as fast as the reference."""
     measurement = comparison.measurements[name]
     details = measurement.details
-    versus = {
-        str(size): dataclasses.asdict(compared_latency(blocks, measurement.beside[size]))
-        for size, blocks in measurement.blocks.items()
-        if measurement.beside.get(size)
-    }
     return {
         **{key: value for key, value in details.items() if key != "surroundings"},
         **details["surroundings"],
         "quality": comparison.judgements[name].details,
-        "against_reference": versus,
+        "against_reference": compared_metrics(measurement.blocks, measurement.beside),
     }

@@ -62,11 +62,11 @@ class ReferenceNodes:
         self.constant = self._constant(graph.constants)
 
     def named(self, name: str) -> Place | None:
-        """Where a node of this name belongs."""
+        """Where a node of this name belongs: some are named for the tensor that they make."""
         for part in _parts(name):
             if part in self._by_name:
                 return Place(self._by_name[part], exact=False)
-            if part in self._producers:
+            if part != name and part in self._producers:
                 return Place(self._producers[part], exact=True)
         return None
 

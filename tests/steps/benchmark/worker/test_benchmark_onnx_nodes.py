@@ -8,9 +8,9 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper
+from profiled_graphs import loop_model, saved, two_branches
 
 from mlflow_tfconv.steps.benchmark.worker.onnx_nodes import NodeGraph, onnx_nodes
-from profiled_graphs import loop_model, saved, two_branches
 
 
 def test_nodes_and_constants_are_those_that_onnx_reads(tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
+from profiled_graphs import ROUNDS, loop_model, two_branches
 
 from mlflow_tfconv.steps.benchmark.worker.onnx_recording import onnx_recording
-from profiled_graphs import ROUNDS, loop_model, two_branches
 
 _RUN = '{"cat" : "Session","pid" :1,"tid" :7,"dur" :90,"ts" :5,"ph" : "X","name" :"model_run","args" : {}}'
 
