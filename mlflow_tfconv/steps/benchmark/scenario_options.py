@@ -74,7 +74,7 @@ class ServerOptions:
     batch_size: int = 1
     threads: int = 1
     min_time_s: float = 0.5
-    precision: float = 0.05
+    precision: float = 0.1
     seed: int = 0
     time_limit_s: float = 60.0
 

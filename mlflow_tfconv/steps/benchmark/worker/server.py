@@ -40,10 +40,15 @@ if TYPE_CHECKING:  # the opened model knows all commands
 
 _SINGLE_S = 0.3
 _FEWEST_SINGLE = 100
-_LATE_IN_A_TRIAL = 4  # a trial has answers enough to bear so many late ones
+#: A trial has answers enough to bear so many late ones: the most that there is time for.
+_LATE_ONES = (40, 20, 10, 4, 1, 0)
+_SHARE_IN_THE_SEARCH = 0.7  # of the late ones that a quantile leaves: as many as the first of those
 _LEAST_LOAD = 0.02  # of what the threads can do; a rate below is no server's
 _FOR_CONFIRMATION = 0.35  # of the time limit
-_STEP_BACK = 0.9  # from a rate that was not confirmed
+_OF_THE_SEARCH = 1 / 8  # of its time that is left, for one trial
+_OF_THE_REST = 1 / 2  # of all time that is left, for the confirmation
+_STEPS_BACK = (1.0, 0.95, 0.85, 0.7)  # from the rate that the search found
+_STEP_BACK = 0.9  # from a rate that was only predicted
 _SHORTEST_IN_BOUNDS = 2
 _PATIENCE = 1.5  # times what a trial should take
 _LATE_WAKING = 0.1  # of the bound
@@ -147,64 +152,74 @@ class _Server:
         def holds(rate: float) -> bool | None:
             if rate > self._alone.ceiling_per_s:
                 return False
-            count = self._affordable(rate, search_s)
-            return None if count is None else self._held(rate, count, self._options.seed)
+            count = self._affordable(rate, search_s, _OF_THE_SEARCH)
+            return None if count is None else self._held(rate, count, proof=False)
 
         return searched(holds, first, least=least, precision=self._options.precision)
 
     def _confirmed(self, known: Bracket, first: float) -> dict[str, Any]:
         """A run of its own, with other arrivals, at the highest rate that held."""
-        rate, back = known.held or first * _STEP_BACK, _STEP_BACK
-        while (count := self._affordable(rate, self._options.time_limit_s, of=2)) is not None:
-            if self._held(rate, count, self._options.seed + 1):
+        start = known.held or first * _STEP_BACK
+        count: int | None = 0
+        for step in _STEPS_BACK:
+            rate = start * step
+            count = self._affordable(rate, self._options.time_limit_s, _OF_THE_REST)
+            if count is None:
+                break
+            if self._held(rate, count, proof=True):
                 return self._at(rate, confirmed=True)
-            rate, back = rate * back, back * back
         if known.held is not None:
             return self._at(known.held, confirmed=False)
-        return self._none(self._why_no_time(rate))
+        return self._none(self._why_no_time(rate) if count is None else self._why_none(known))
 
-    def _affordable(self, rate: float, until_s: float, of: int = 1) -> int | None:
-        """How many queries a trial has: the fewest that prove anything when time is short.
+    def _affordable(self, rate: float, until_s: float, share: float) -> int | None:
+        """How many queries a trial has: the more, the less luck is in it.
 
-        A trial is never shorter than two bounds: no query could be late in it.
+        As many as fit into a share of what is left of the time; if need be, and it is left at all,
+        the fewest that prove anything. A trial is never shorter than two bounds, since no query could
+        be late in it.
         """
         left_s = until_s - (time.perf_counter() - self._started)
         shortest_s = max(self._options.min_time_s, _SHORTEST_IN_BOUNDS * self._bound_ns / 1e9)
-        at_least = math.ceil(rate * shortest_s)
-        for late, times in ((_LATE_IN_A_TRIAL, of), (_LATE_IN_A_TRIAL, 1), (0, 1)):
-            count = max(self._fewest(late), at_least) * times
-            if count / rate <= left_s:
-                return count
-        return None
+        counts = [max(self._fewest(late), math.ceil(rate * shortest_s)) for late in _LATE_ONES]
+        fitting = (count for count in counts if count / rate <= share * left_s)
+        return next(fitting, counts[-1] if counts[-1] / rate <= left_s else None)
 
     def _fewest(self, late: int) -> int:
         options = self._options
         return fewest_answers(late, quantile=options.quantile, confidence=options.confidence)
 
-    def _held(self, rate: float, count: int, seed: int) -> bool:
+    def _held(self, rate: float, count: int, *, proof: bool) -> bool:
         """Whether the rate held; when it did not and others disturbed it, it is tried again."""
         for _ in range(_ATTEMPTS):
-            trial = self._trial(rate, count, seed)
+            trial = self._trial(rate, count, proof=proof)
             if trial["held"] or (trial["busy_others"] or 0.0) <= _BUSY:
                 break
         return bool(trial["held"])
 
-    def _trial(self, rate: float, count: int, seed: int) -> dict[str, Any]:
+    def _trial(self, rate: float, count: int, *, proof: bool) -> dict[str, Any]:
+        """Queries at a rate: a proof, or a step of the search with the arrivals of all its steps.
+
+        In the search as many are allowed to be late as in a long proof, only with less certainty.
+        """
         options = self._options
         allowed = allowed_late(count, quantile=options.quantile, confidence=options.confidence)
+        if not proof:
+            allowed = max(allowed, int(_SHARE_IN_THE_SEARCH * (1 - options.quantile) * count))
         left_s = options.time_limit_s - (time.perf_counter() - self._started)
         terms = Terms(
             bound_ns=self._bound_ns,
             allowed_late=allowed,
             limit_ns=max(left_s, _PATIENCE * count / rate) * 1e9,
         )
-        arrivals = poisson_arrivals_ns(count, rate, seed)
+        arrivals = poisson_arrivals_ns(count, rate, options.seed + proof)
         watch = MachineWatch()
         run = served(self._calls, arrivals, terms, threads=options.threads)
         trial = {
             "rate_per_s": rate,
             "queries": count,
             "allowed_late": allowed,
+            "proof": proof,
             "held": run.ended == "complete" and run.late <= allowed and run.emptied,
             "line_grew": run.ended == "complete" and not run.emptied,
             "busy_others": watch.so_far()["busy_others"],
