@@ -13,7 +13,7 @@ from mlflow_tfconv.steps.benchmark.report.stage_tables import stage_details
 from mlflow_tfconv.steps.benchmark.report.standing import details_of
 
 WIDTH, HEIGHT = 1000.0, 300.0
-_HEADROOM = 1.05
+_HEADROOM = 1.3  # the label of the highest point has room above the line
 _LINES = (("mb", "host"), ("gpu_mb", "GPU"))
 
 
@@ -66,7 +66,7 @@ def _curve(name: str, data: Mapping[str, Any]) -> Curve:
     start, span = seconds[0], (seconds[-1] - seconds[0]) or 1.0
     values = {label: data[key] for key, label in _LINES if data.get(key)}
     top = max((v for line in values.values() for v in line if v is not None), default=1.0)
-    top = top * _HEADROOM or 1.0
+    edge = top * _HEADROOM or 1.0
     peaks = ", ".join(
         f"{label} peak {number(max(v for v in line if v is not None))} MB"
         for label, line in values.items()
@@ -75,7 +75,7 @@ def _curve(name: str, data: Mapping[str, Any]) -> Curve:
         name=name,
         text=f"{name}: {peaks} in {number(span)} s",
         lines=tuple(
-            Line(label=label, points=_points(seconds, line, (start, span, top)))
+            Line(label=label, points=_points(seconds, line, (start, span, edge)))
             for label, line in values.items()
         ),
         marks=tuple(
@@ -83,7 +83,7 @@ def _curve(name: str, data: Mapping[str, Any]) -> Curve:
             for at, label in data.get("marks") or ()
             if start <= float(at) <= start + span
         ),
-        top=f"{number(top)} MB",
+        top=f"{number(edge)} MB",
         end=f"{number(span)} s",
     )
 
@@ -91,9 +91,9 @@ def _curve(name: str, data: Mapping[str, Any]) -> Curve:
 def _points(
     seconds: Sequence[float], values: Sequence[Any], frame: tuple[float, float, float]
 ) -> str:
-    start, span, top = frame
+    start, span, edge = frame
     return " ".join(
-        f"{WIDTH * (second - start) / span:.1f},{HEIGHT * (1 - value / top):.1f}"
+        f"{WIDTH * (second - start) / span:.1f},{HEIGHT * (1 - value / edge):.1f}"
         for second, value in zip(seconds, values, strict=False)
         if value is not None and math.isfinite(value)
     )

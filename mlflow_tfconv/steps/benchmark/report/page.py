@@ -13,6 +13,7 @@ from mlflow_tfconv.steps.benchmark.report.curves import HEIGHT, WIDTH, curves
 from mlflow_tfconv.steps.benchmark.report.meanings import meanings
 from mlflow_tfconv.steps.benchmark.report.panels import bounds_in_words, panels
 from mlflow_tfconv.steps.benchmark.report.standing import (
+    Standing,
     details_of,
     in_words,
     reference_of,
@@ -22,6 +23,7 @@ from mlflow_tfconv.steps.benchmark.report.summary_table import shared_notes
 from mlflow_tfconv.steps.benchmark.report.variant_section import flat, variant_section
 
 _PAGE = Path(__file__).parent / "page.html"
+_RANK = 6  # columns from here on stand below, with all numbers
 _OPEN = 3  # so many variants are shown with all details at once
 _TOLD = ("machine", "gpu", "versions", "device_options")
 
@@ -37,7 +39,7 @@ def page(reports: Reports, primary: str | None = None) -> str:
     template = environment.from_string(_PAGE.read_text(encoding="utf-8"))
     reference = reference_of(reports)
     measured = [row for row in reports.rows if row.failure is None]
-    shown = columns(reports.rows, primary)
+    shown = [column for column in columns(reports.rows, primary) if column.rank < _RANK]
     return template.render(
         title=_title(reports),
         subtitle=_subtitle(reports),
@@ -89,25 +91,24 @@ def _findings(
     quality = quality_metric(reports.rows, primary)
     latency = [c for c in columns(reports.rows) if c.metric.startswith("latency/p50")][:1]
     asked = [
-        *((c.metric, f" ({c.unit})" if " b" in c.unit else "") for c in latency),
-        ("throughput/samples_per_s", " throughput"),
-        ("footprint/size_mb", " on disk"),
-        ("footprint/host_peak_mb", " memory"),
-        ("footprint/gpu_peak_mb", " GPU memory"),
+        *((c.metric, f" ({c.unit})" if " b" in c.unit else "", "speed") for c in latency),
+        ("throughput/samples_per_s", " throughput", "throughput"),
+        ("footprint/size_mb", " on disk", "size"),
+        ("footprint/host_peak_mb", " memory", "memory"),
+        ("footprint/gpu_peak_mb", " GPU memory", "GPU memory"),
     ]
-    said = [_said(row, metric, what, reports) for metric, what in asked]
+    said = [_said(standing(row, metric, reports), metric, *words) for metric, *words in asked]
     if quality is not None:
         said.append(_said_of_quality(row, quality, reports))
     return [(row.run_name, [(verdict, words) for verdict, words in said if words])]
 
 
-def _said(row: VariantReport, metric: str, what: str, reports: Reports) -> tuple[str, str]:
-    found = standing(row, metric, reports)
+def _said(found: Standing | None, metric: str, what: str, thing: str) -> tuple[str, str]:
+    """The verdict in words: the metric's own with `what` behind it, or that the thing is equal."""
     if found is None:
         return "", ""
-    latency = "speed" if metric.startswith("latency/") else what.strip().removeprefix("on ")
-    words = f"equal {latency}" if found.verdict == "equal" else in_words(metric, found) + what
-    return found.verdict, words
+    equal = found.verdict == "equal"
+    return found.verdict, f"equal {thing}" if equal else in_words(metric, found) + what
 
 
 def _said_of_quality(row: VariantReport, quality: str, reports: Reports) -> tuple[str, str]:

@@ -199,7 +199,7 @@ _TABLES: Sequence[tuple[str, Callable[[Details], Iterator[Grid]]]] = (
     ("offline", _offline),
     ("server", _server),
     ("concurrent", _concurrent),
-    ("quality", _per_class),
     ("memory", _memory),
     ("memory_estimate", _estimate),
+    ("quality", _per_class),
 )

@@ -18,7 +18,7 @@ _GREATER = (
 _LESS = r"latency/.*|startup/.*|energy/.*|server/p\d+_ms|footprint/.*_mb"
 #: A file's size is known exactly; another run of the same process takes a little more or less.
 _EXACT = ("footprint/size_mb", "footprint/compressed_mb", "footprint/weights_mb")
-_EXACT_SHARE, _MEMORY_SHARE = 0.001, 0.02
+_EXACT_SHARE, _MEMORY_SHARE, _MEMORY_MB = 0.001, 0.02, 1.0
 _VERDICTS: Mapping[str, Verdict] = {
     "faster": "better",
     "better": "better",
@@ -105,7 +105,7 @@ def times(ratio: float) -> str:
 
 def _told(metric: str, details: Mapping[str, Any]) -> Standing | None:
     """What paired statistics have found, which see more than two intervals side by side."""
-    compared = (details.get("compared") or {}).get(metric)
+    compared = (details.get("against_reference") or {}).get(metric)
     if compared:
         return Standing(
             verdict=_VERDICTS[compared["verdict"]], low=compared["low"], high=compared["high"]
@@ -144,6 +144,7 @@ def _overlap(metric: str, row: VariantReport, reference: VariantReport) -> bool:
         low, high = row.intervals[metric]
         other_low, other_high = reference.intervals[metric]
         return low <= other_high and other_low <= high
-    share = _EXACT_SHARE if metric in _EXACT else _MEMORY_SHARE
     own, other = row.metrics[metric], reference.metrics[metric]
-    return abs(own - other) <= share * max(abs(own), abs(other))
+    largest = max(abs(own), abs(other))
+    noise = max(_MEMORY_SHARE * largest, _MEMORY_MB)
+    return abs(own - other) <= (_EXACT_SHARE * largest if metric in _EXACT else noise)

@@ -45,7 +45,7 @@ def test_a_number_stands_as_far_as_its_noise_is_known(
 
 def test_paired_statistics_outweigh_intervals_that_overlap(reports: Reports) -> None:
     compared = {"latency/p50_ms": {"ratio": 1.05, "low": 1.02, "high": 1.07, "verdict": "slower"}}
-    variants = {**reports.environment["variants"], "same/onnx": {"compared": compared}}
+    variants = {**reports.environment["variants"], "same/onnx": {"against_reference": compared}}
     told = dataclasses.replace(reports, environment={**reports.environment, "variants": variants})
     assert said(told, "same/onnx", "latency/p50_ms") == "1.05× slower"
 
