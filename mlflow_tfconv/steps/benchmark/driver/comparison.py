@@ -42,7 +42,7 @@ def compared(variants: Sequence[Variant], bench: Bench, judge: Judge, emit: Emit
     """Measures all, in turn; then judges one after the other, the reference first.
 
     Raises:
-        BenchmarkError: None of them can be measured.
+        BenchmarkError: None of them can be measured, or none judged by the metrics.
         DeviceError: None of them can, because of the device.
     """
     ordered = reference_first(variants)
@@ -52,6 +52,7 @@ def compared(variants: Sequence[Variant], bench: Bench, judge: Judge, emit: Emit
     rows: dict[str, VariantReport] = {}
     measurements: dict[str, Measurement] = {}
     judgements: dict[str, Judgement] = {}
+    unjudged: list[BenchmarkError] = []
     for variant in ordered:
         name, found = variant.run_name, measuring.found[variant.run_name]
         if found.failure is not None:
@@ -59,12 +60,18 @@ def compared(variants: Sequence[Variant], bench: Bench, judge: Judge, emit: Emit
             continue
         measurement = read_measurement(found, bench.stages)
         measurements[name] = measurement
-        judgements[name] = judge.judged(name, measurement.outputs)
+        try:
+            judgements[name] = judge.judged(name, measurement.outputs)
+        except BenchmarkError as error:
+            unjudged.append(error)
+            judgements[name] = Judgement(notes=(f"can't be judged: {_in_one_line(error)}",))
         rows[name] = _row(variant, measurement, judgements[name])
         _tell(rows[name], variant, emit)
     bench.progress.finish()
     for text in dict.fromkeys(m.details["surroundings"]["in_force"] for m in measurements.values()):
         emit(Message(text=text))
+    if unjudged and len(unjudged) == len(measurements):
+        raise unjudged[0]  # what is asked for fits none of them
     if not measurements:
         raise _nothing_measured({v.run_name: measuring.failure(v) for v in variants})
     return Comparison(

@@ -75,6 +75,7 @@ def read_measurement(found: Found, stages: Iterable[Stage]) -> Measurement:
         intervals={**latency.intervals, **whole.intervals},
         notes=(
             *told["open"]["notes"],
+            *told["predict"].get("notes", ()),
             *timings.about.get("notes", ()),
             *unstable_note(timings.doubts),
             *whole.notes,

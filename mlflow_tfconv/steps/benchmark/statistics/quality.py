@@ -122,6 +122,12 @@ def measured(metric: QualityMetric, outputs: Mapping[str, Array], labels: Any) -
             expected="one of each",
             fix=f"Write a function (outputs, labels) -> float in {EVALUATE_FILE} and name it.",
         )
+    if not given.size:
+        raise BenchmarkError(
+            f"The metric {metric.name!r} has nothing to judge: the output is empty.",
+            received=f"an output of shape {given.shape}",
+            expected="at least one value an example",
+        )
     evidence = metric.evidence(given, labels)
     return Measured(value=evidence.whole(), evidence=evidence)
 
