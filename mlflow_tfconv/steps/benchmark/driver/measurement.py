@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mlflow_tfconv.steps.benchmark.driver.measuring import Found
+from mlflow_tfconv.steps.benchmark.driver.offline_stage import rates_of_both
 from mlflow_tfconv.steps.benchmark.driver.stage import Findings, Stage, together
 from mlflow_tfconv.steps.benchmark.driver.timings import Timings, read_timings
 from mlflow_tfconv.steps.benchmark.statistics.blocks import Blocks, Samples, all_samples
@@ -35,6 +36,7 @@ class Measurement:
         beside: The reference's, in the same turns; empty for the reference itself.
         details: All that the worker wrote down, plain values.
         folder: Where it lies.
+        timing_folder: Where what belongs to its timing lies.
         files: Large files that the stages left behind.
     """
 
@@ -47,6 +49,7 @@ class Measurement:
     beside: Mapping[int, Blocks] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
     folder: Path = Path()
+    timing_folder: Path = Path()
     files: tuple[Path, ...] = ()
 
 
@@ -70,9 +73,11 @@ def read_measurement(found: Found, stages: Iterable[Stage]) -> Measurement:
         if stage.name in answers
     }
     latency, whole = latency_findings(timings.blocks), together(list(read.values()))
+    timed = Findings(metrics=latency.metrics, intervals=latency.intervals)
+    numbers = rates_of_both(timed, whole)
     return Measurement(
-        metrics={**latency.metrics, **_startup(told["open"]["startup"]), **whole.metrics},
-        intervals={**latency.intervals, **whole.intervals},
+        metrics={**numbers.metrics, **_startup(told["open"]["startup"])},
+        intervals=numbers.intervals,
         notes=(
             *told["open"]["notes"],
             *told["predict"].get("notes", ()),
@@ -86,6 +91,7 @@ def read_measurement(found: Found, stages: Iterable[Stage]) -> Measurement:
         beside=timings.beside,
         details=_details(told, timings, {name: one.details for name, one in read.items()}),
         folder=home,
+        timing_folder=timings.folder,
         files=whole.files,
     )
 

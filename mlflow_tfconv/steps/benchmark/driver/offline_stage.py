@@ -14,6 +14,7 @@ from mlflow_tfconv.steps.benchmark.driver.scenario_limits import within_limit
 from mlflow_tfconv.steps.benchmark.driver.stage import Answer, Findings, Request, Stage
 from mlflow_tfconv.steps.benchmark.statistics.likely_reasons import likely_reasons
 
+_RATE = "throughput/samples_per_s"
 _ENOUGH = 100  # timings: how many there are says little of a sweep's medians
 
 
@@ -34,12 +35,26 @@ def offline_findings(answer: Answer, _folder: Path) -> Findings:
     return Findings(
         metrics={
             **metrics,
-            "throughput/samples_per_s": best,
+            _RATE: best,
             "throughput/best_batch": float(answer["best_batch"]),
         },
         notes=tuple(notes),
         details=answer,
     )
+
+
+def rates_of_both(timed: Findings, others: Findings) -> Findings:
+    """What was timed in turns and what the sweep found, in one.
+
+    Sizes that were timed in turns keep those rates, which have intervals; the best rate is that of
+    all sizes.
+    """
+    metrics = {**timed.metrics, **others.metrics}
+    metrics.update({name: v for name, v in timed.metrics.items() if name.startswith(f"{_RATE}_b")})
+    if _RATE in metrics:
+        metrics[_RATE] = max(v for name, v in metrics.items() if name.startswith(f"{_RATE}_b"))
+    sound = {n: pair for n, pair in timed.intervals.items() if metrics[n] == timed.metrics[n]}
+    return Findings(metrics=metrics, intervals={**sound, **others.intervals})
 
 
 def _applies(config: BenchmarkConfig, _variant: Variant, _device: Device) -> bool:

@@ -6,12 +6,15 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mlflow_tfconv.steps.benchmark.config import BenchmarkConfig
 from mlflow_tfconv.steps.benchmark.driver.concurrent_stage import CONCURRENT
-from mlflow_tfconv.steps.benchmark.driver.offline_stage import OFFLINE
+from mlflow_tfconv.steps.benchmark.driver.offline_stage import OFFLINE, rates_of_both
+from mlflow_tfconv.steps.benchmark.driver.scenario_samples import scenario_samples
 from mlflow_tfconv.steps.benchmark.driver.server_stage import SERVER
+from mlflow_tfconv.steps.benchmark.driver.stage import Findings
 from mlflow_tfconv.steps.benchmark.scenario_options import ServerOptions
 
 CONFIG = BenchmarkConfig()
@@ -97,6 +100,39 @@ def test_a_sweep_that_was_cut_short_or_disturbed_says_so() -> None:
     first, second = OFFLINE.read(answer, Path()).notes
     assert first == "larger batches may be better: too large"
     assert "other processes used 1.5" in second
+
+
+def test_sizes_that_were_timed_in_turns_keep_their_rates_and_the_best_is_that_of_all() -> None:
+    rate = "throughput/samples_per_s"
+    turns = {f"{rate}_b1": 12.0, rate: 12.0, "latency/p50_ms": 1.0}
+    timed = Findings(metrics=turns, intervals=dict.fromkeys(turns, (0.0, 99.0)))
+    found = rates_of_both(timed, OFFLINE.read(offline(), Path()))
+    assert found.metrics[f"{rate}_b1"] == 12.0
+    assert found.metrics[rate] == found.metrics[f"{rate}_b2"] == 20.0
+    assert found.metrics["throughput/best_batch"] == 2
+    assert set(found.intervals) == {f"{rate}_b1", "latency/p50_ms"}
+
+
+def test_raw_latencies_of_all_scenarios_are_found_again(tmp_path: Path) -> None:
+    np.save(tmp_path / "o.npy", np.array([5, 6]))
+    np.save(tmp_path / "s.npy", np.array([[10, 12, 19]]))
+    np.save(tmp_path / "c.npy", np.array([[1, 10, 13], [0, 11, 15]]))
+    stages = {
+        "offline": {"sizes": [{"batch_size": 8, "file": "o.npy"}]},
+        "server": {"batch_size": 1, "trials": [{"rate_per_s": 100.0, "file": "s.npy"}]},
+        "concurrent": {
+            "batch_size": 2,
+            "rows": [{"count": 2, "sharing": "one_session", "file": "c.npy"}],
+        },
+    }
+    found = [
+        (s.part, s.batch_size, s.latency_ns.tolist()) for s in scenario_samples(stages, tmp_path)
+    ]
+    assert found == [
+        ("", 8, [5, 6]),
+        ("trial 0 at 100/s", 1, [9]),
+        ("x2 one_session", 2, [3, 4]),
+    ]
 
 
 def test_of_each_number_of_streams_the_better_way_counts() -> None:
