@@ -270,6 +270,8 @@ class Measuring:
                 self._keep(one, first)
         for one in self._group:
             one.forget_turns()
+            if one.failure is not None:
+                one.close()
         self._group[:] = [one for one in self._group if one.failure is None]
         if first.failure is not None and first.variant is self._first:
             self._first = self._group[0].variant if self._group else None

@@ -142,8 +142,12 @@ def revived(bench: Bench, variant: Variant, worker: Worker) -> Worker:
     bench.keep_log(variant, worker.log)
     worker.close()
     again = bench.worker(variant, Path(worker.job.folder))
-    again.__enter__()
-    again.ask("open")
+    try:
+        again.__enter__()
+        again.ask("open")
+    except BaseException:
+        again.kill()
+        raise
     return again
 
 

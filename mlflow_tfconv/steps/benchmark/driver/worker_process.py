@@ -23,6 +23,7 @@ from mlflow_tfconv.steps.benchmark.worker.job import Job
 WORKER = (sys.executable, "-m", "mlflow_tfconv.steps.benchmark.worker")
 LOG_FILE = "worker.log"
 _LAST_LINES = 6
+_CRASH, _NO_NEWS = "Fatal Python error", "Extension modules:"  # as faulthandler writes
 _QUIET = {**DEFAULTS, "TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "tensorflow"}
 _ENDS_WITHIN_S = 2.0
 
@@ -180,8 +181,8 @@ def _told(error: dict[str, Any]) -> DeviceError | BenchmarkError:
     kind = error.pop("kind")
     words = {"fix": None, **error}
     if kind == OUT_OF_MEMORY:
-        words["fix"] = words["fix"] or _MORE_MEMORY
-        return ShortOfMemoryError(words.pop("what"), **words)
+        received = words.get("received") or words["what"]
+        return ShortOfMemoryError("It ran out of memory.", received=received, fix=_MORE_MEMORY)
     error_class = DeviceError if kind == "DeviceError" else BenchmarkError
     return error_class(words.pop("what"), **words)
 
@@ -205,5 +206,9 @@ def _advice(code: int) -> str:
 
 
 def _last_words(log_file: Path) -> str | None:
-    lines = log_file.read_text(errors="replace").splitlines() if log_file.is_file() else []
-    return "\n".join([line for line in lines if line.strip()][-_LAST_LINES:]) or None
+    """The end of the log; of a crash what was said just before, and where it was."""
+    text = log_file.read_text(errors="replace") if log_file.is_file() else ""
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith(_NO_NEWS)]
+    crashes = [number for number, line in enumerate(lines) if line.startswith(_CRASH)]
+    end = crashes[-1] + _LAST_LINES // 2 if crashes else len(lines)
+    return "\n".join(lines[max(end - _LAST_LINES, 0) : end]) or None
