@@ -58,6 +58,11 @@ _FLAGS = (
     ),
     click.option("--html", "html_file", type=_PATH, help="Write a page to look at."),
     click.option(
+        "--folder",
+        type=_PATH,
+        help="Leave everything there: report, raw timings, pictures, traces, memory over time.",
+    ),
+    click.option(
         "--fail-if",
         "conditions",
         multiple=True,

@@ -27,6 +27,7 @@ from mlflow_tfconv.steps.benchmark.conditions.verdict import check
 from mlflow_tfconv.steps.benchmark.report.printed import printed
 from mlflow_tfconv.steps.benchmark.report.report import BenchmarkReport
 
+_HANDED_ON = ("device", "batch_sizes", "scenarios", "minutes", "folder")
 _FILE_WIDTH = 120  # of the table where there is no terminal, such as in a log
 
 
@@ -78,7 +79,7 @@ def _measured(named: Mapping[str, Path], flags: Mapping[str, Any]) -> BenchmarkR
     options = {**_own(config)}
     if flags["threads"] is not None:
         options["intra_op_threads"] = flags["threads"]
-    given = {name: flags[name] for name in ("device", "batch_sizes", "scenarios", "minutes")}
+    given = {name: flags[name] for name in _HANDED_ON}
     with progress_shown() as emit:
         return benchmark(
             named,

@@ -64,6 +64,7 @@ def compared(folder: Path) -> Result:
         f"my-new.v2={folder / 'large.onnx'}",
         *("--samples", folder / "samples.npz", "--labels", folder / "labels.npy"),
         *("--metric", "accuracy", "--threads", 1, "--json", "-", "--html", folder / "page.html"),
+        *("--folder", folder / "kept"),
         *("--fail-if", "my-new.v2.footprint/size_mb > 2 * old.footprint/size_mb"),
         *("--fail-if", "old.latency/p50_ms > 10000"),
         *QUICK,
@@ -88,6 +89,18 @@ def test_a_condition_that_is_met_is_exit_code_3_and_says_why(compared: Result) -
 
 def test_the_page_is_written(compared: Result, folder: Path) -> None:
     assert "my-new.v2/onnx" in (folder / "page.html").read_text(encoding="utf-8")
+
+
+def test_everything_is_left_in_the_folder(compared: Result, folder: Path) -> None:
+    kept = folder / "kept"
+    names = {file.relative_to(kept).as_posix() for file in kept.rglob("*") if file.is_file()}
+    assert {
+        "report.json",
+        "report.html",
+        "raw_samples.parquet",
+        "old/onnx/memory_curve.npy",
+    } <= names
+    assert "beside this page" in (kept / "report.html").read_text(encoding="utf-8")
 
 
 def test_one_that_fails_is_exit_code_1_and_the_others_are_told(folder: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from mlflow_tfconv.arguments import settings, several
+from mlflow_tfconv.arguments import made_folder, path_of, settings, several
 from mlflow_tfconv.artifacts import ConvertedModel, Reports, Variants
 from mlflow_tfconv.device import Device, DeviceOptions, require_gpus
 from mlflow_tfconv.engine.events import Emit, ignore
@@ -75,6 +75,7 @@ def benchmark(
     metrics: str | Sequence[str] = (),
     device_options: DeviceOptions | None = None,
     config: BenchmarkConfig | Mapping[str, Any] | None = None,
+    folder: str | Path | None = None,
     emit: Emit = ignore,
 ) -> BenchmarkReport:
     """Measures models side by side, each in a fresh process; the first base is the reference.
@@ -99,6 +100,8 @@ def benchmark(
         device_options: Limits and threads of the device.
         config: All that can be asked of the step, also as a mapping; it wins over `batch_sizes`,
             `scenarios` and `minutes`.
+        folder: Where to leave the report, raw timings (Parquet), pictures, and of each model its
+            trace (for chrome://tracing or Perfetto) and its memory over time; None leaves nothing.
         emit: Who is told of the progress.
 
     Raises:
@@ -112,23 +115,28 @@ def benchmark(
     asked = several(metrics, "metrics")
     _require_what_quality_needs(samples, labels, asked)
     parsed = device if isinstance(device, Device) else Device.parse(device, device_options)
+    home = None if folder is None else made_folder(path_of(folder, "The folder"))
     require_gpus(parsed)
     from mlflow_tfconv.steps.benchmark import candidates, stored_examples
     from mlflow_tfconv.steps.benchmark.driver import session
+    from mlflow_tfconv.steps.benchmark.report import results
     from mlflow_tfconv.steps.benchmark.statistics import quality
 
     specs = tuple(MetricSpec(name=name) for name in asked)
     context = StepContext(device=parsed, metrics=specs, emit=emit)
     quality.chosen_metrics(context.metrics, None)  # a misspelt one is told before anything runs
-    with tempfile.TemporaryDirectory(prefix="tfconv-benchmark-") as folder:
-        workdir = Path(folder)
+    with tempfile.TemporaryDirectory(prefix="tfconv-benchmark-") as passing:
+        workdir = Path(passing)
         parts = Parts(workdir / "parts")
         variants = candidates.candidates(models, workdir / "live")
         examples = stored_examples.from_samples(variants, samples, labels, config, workdir)
-        _, reports = session.compared_reports(
+        comparison, reports = session.compared_reports(
             variants, config, workdir, context=context, parts=parts, examples=examples
         )
-    return BenchmarkReport(_without_passing_files(reports, workdir))
+        reports = _without_passing_files(reports, workdir)
+        if home is not None:
+            results.keep(comparison, reports, home)
+    return BenchmarkReport(reports)
 
 
 def _without_passing_files(reports: Reports, workdir: Path) -> Reports:

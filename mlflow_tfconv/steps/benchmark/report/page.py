@@ -28,12 +28,13 @@ _OPEN = 3  # so many variants are shown with all details at once
 _TOLD = ("machine", "gpu", "versions", "device_options")
 
 
-def page(reports: Reports, primary: str | None = None) -> str:
+def page(reports: Reports, primary: str | None = None, *, files_beside: bool = False) -> str:
     """The page.
 
     Args:
         reports: What was measured.
         primary: The quality metric to show first, such as "accuracy".
+        files_beside: Whether traces and curves lie in a folder a variant beside the page.
     """
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     template = environment.from_string(_PAGE.read_text(encoding="utf-8"))
@@ -52,6 +53,7 @@ def page(reports: Reports, primary: str | None = None) -> str:
         curves=curves(reports),
         frame=(WIDTH, HEIGHT),
         variants=[variant_section(row, reports) for row in reports.rows],
+        files_beside=files_beside,
         open=len(reports.rows) <= _OPEN,
         meanings=meanings(name for row in reports.rows for name in row.metrics),
         surroundings=_surroundings(reports),

@@ -10,6 +10,7 @@ from mlflow_tfconv.steps.benchmark.report.grids import Grid, between, grid, perc
 Details = Mapping[str, Any]
 _MB = 1e6
 _MOST_ROWS = 20
+_TOLD_SHARE = 0.01
 
 
 def stage_details(details: Details, name: str) -> Details:
@@ -50,13 +51,10 @@ def _operators(profile: Details) -> Iterator[Grid]:
 
 
 def _profile_note(profile: Details) -> str:
-    size, trace = profile.get("batch_size"), profile.get("trace")
+    size, outside = profile.get("batch_size"), profile.get("outside_share") or 0.0
     said = [f"Profiled at batch {size}, apart from the timing." if size else ""]
-    outside = profile.get("outside_share")
-    if outside:
+    if outside >= _TOLD_SHARE:
         said.append(f"{percent(outside)} of a run is spent outside of operators.")
-    if trace:
-        said.append(f"{trace} opens in chrome://tracing and Perfetto.")
     return " ".join(filter(None, said))
 
 

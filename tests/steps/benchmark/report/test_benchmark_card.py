@@ -32,7 +32,7 @@ def test_it_says_where_the_time_goes(reports: Reports) -> None:
         reports, environment={**reports.environment, "variants": variants}
     )
     tables = [part for part in step_card(profiled, [], "").parts if isinstance(part, Table)]
-    assert tables[1].rows == (("base/onnx", "Conv 40 %, MatMul 40 %, Relu 40 %"),)
+    assert tables[1].rows[0][:2] == ("base/onnx", "Conv 40 %, MatMul 40 %, Relu 40 %")
 
 
 def test_its_lines_are_whole_in_a_terminal_of_100_columns(reports: Reports) -> None:

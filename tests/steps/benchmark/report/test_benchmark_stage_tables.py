@@ -12,7 +12,6 @@ from mlflow_tfconv.steps.benchmark.report.stage_tables import stage_details, sta
 PROFILE = {
     "batch_size": 1,
     "outside_share": 0.25,
-    "trace": "trace.json.gz",
     "operators": [
         {"operator": "Conv", "place": "CPU", "nodes": 2, "ms": 0.61234, "share": 0.613},
         {"operator": "Relu", "place": "CPU", "nodes": 2, "ms": 0.012, "share": 0.012},
@@ -25,14 +24,13 @@ def tables(**stages: Any) -> dict[str, Any]:
     return {table.title: table for table in stage_grids({"stages": stages})}
 
 
-def test_operators_are_shown_with_their_shares_and_the_trace() -> None:
+def test_operators_are_shown_with_their_shares() -> None:
     found = tables(profile=PROFILE)
     operators = found["Where the time goes"]
     assert operators.columns == ("operator", "nodes", "ms a run", "share")
     assert operators.rows[0] == ("Conv", "2", "0.612", "61 %")
     assert operators.right == (False, True, True, True)
     assert "25 % of a run" in operators.note
-    assert "trace.json.gz opens in" in operators.note
     assert found["Nodes that take the most time"].rows == (("conv1", "Conv", "0.400", "40 %"),)
 
 
