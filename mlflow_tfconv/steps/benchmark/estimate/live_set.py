@@ -36,11 +36,14 @@ class LiveSet:
         size_bytes: Of all of them together.
         at: The operation that runs then.
         unsized: Values whose size is not known: they count as nothing.
+        requests: What was asked of the allocator, in order: the value whose memory it is, and its
+            bytes; the same again where it is given back.
     """
 
     size_bytes: int
     at: str
     unsized: tuple[str, ...] = ()
+    requests: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(slots=True)
@@ -51,6 +54,7 @@ class _Buffers:
     needs: dict[str, int] = field(default_factory=dict)
     place_of: dict[str, str] = field(default_factory=dict)
     alive: dict[str, int] = field(default_factory=dict)
+    requests: list[tuple[str, int]] = field(default_factory=list)
 
     def add(self, value: str, place: str | None = None) -> None:
         """A value appears, in memory of its own or in the place of another."""
@@ -58,6 +62,7 @@ class _Buffers:
         self.place_of[value] = place
         if place == value:
             self.alive[value] = self.sizes.get(value) or 0
+            self.requests.append((value, self.alive[value]))
 
     def freed(self, value: str, count: int = 1) -> None:
         """One reader fewer: without any in its place the memory is given back."""
@@ -65,8 +70,8 @@ class _Buffers:
         if place is None:
             return
         self.needs[place] = self.needs.get(place, 0) - count
-        if self.needs[place] <= 0:
-            self.alive.pop(place, None)
+        if self.needs[place] <= 0 and place in self.alive:
+            self.requests.append((place, self.alive.pop(place)))
 
     def total(self) -> int:
         return sum(self.alive.values())
@@ -89,7 +94,7 @@ def largest_live_set(
         operations: In the order in which they run.
         sizes: Value to its bytes; None where they are not known. What is neither here nor in
             `given`, such as weights, counts as nothing.
-        given: Values that are there before the first operation.
+        given: Values that are there all the time: the inputs.
         kept: Values that are there after the last: the outputs.
     """
     buffers, held = _Buffers(sizes), {*kept, *given}
@@ -101,7 +106,7 @@ def largest_live_set(
         readers[value] = readers.get(value, 0) + 1
     for value in given:
         buffers.add(value)
-        buffers.needs[value] = readers.get(value, 0)
+        buffers.needs[value] = readers.get(value, 0) + 1  # the caller keeps them
     largest, at = buffers.total(), "the inputs"
     for operation in operations:
         _run(operation, buffers, readers, held)
@@ -114,7 +119,7 @@ def largest_live_set(
             if not readers.get(value):
                 buffers.freed(value, 0)
     unsized = tuple(v for v, size in sizes.items() if size is None)
-    return LiveSet(size_bytes=largest, at=at, unsized=unsized)
+    return LiveSet(size_bytes=largest, at=at, unsized=unsized, requests=tuple(buffers.requests))
 
 
 def _run(

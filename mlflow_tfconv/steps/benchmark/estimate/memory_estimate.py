@@ -24,15 +24,18 @@ Where = Literal["cpu", "gpu"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activations:
-    """The largest live set of activations at a batch size.
+    """What activations take at a batch size.
 
     Attributes:
         size_bytes: Of all values that are alive at a time, at most.
+        taken_bytes: What the runtime's allocator takes for them: an arena rounds up, grows in
+            steps and keeps what it has; the same as `size_bytes` where it is no arena.
         at: The operation that runs then.
         unsized: Values whose size could not be told: they count as nothing.
     """
 
     size_bytes: int
+    taken_bytes: int
     at: str
     unsized: tuple[str, ...] = ()
 
@@ -41,15 +44,15 @@ class Activations:
 class MemoryEstimate:
     """What a model will take, told from its shapes.
 
-    It holds the weights, the largest set of activations that are alive at a time, and what the
-    runtime takes before there is a model. It does not hold the workspace of operations (that of
-    cuDNN, of a convolution on the CPU, of a recurrent cell) nor what an arena keeps for later.
+    It holds the weights, what the allocator takes for the activations that are alive at a time, and
+    what the runtime takes before there is a model. It does not hold the workspace of operations
+    (that of cuDNN, of a convolution on the CPU, of a recurrent cell).
 
     Attributes:
         where: Whether the model computes on the "cpu" or on a "gpu".
         weights_bytes: Numpy dtype name to the bytes of weights of this type in the file.
         loaded_bytes: All weights as the runtime holds them: float16 becomes float32 on the CPU.
-        activations: Batch size to the largest live set.
+        activations: Batch size to what activations take.
         runtime_bytes: What the runtime takes without a model: assumed, not measured here.
     """
 
@@ -67,7 +70,7 @@ class MemoryEstimate:
 
     def model_bytes(self, batch_size: int) -> int:
         """Weights and activations at a batch size, without the runtime."""
-        return self.loaded_bytes + self._activations(batch_size).size_bytes
+        return self.loaded_bytes + self._activations(batch_size).taken_bytes
 
     def peak_mb(self, batch_size: int) -> float:
         """All of it at a batch size, in MB (10^6 bytes)."""
@@ -102,20 +105,21 @@ class MemoryEstimate:
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain values."""
         return {
-            "method": "weights + largest live set of activations by shape inference",
+            "method": "weights + what the arena takes for the activations, by shape inference",
             "where": self.where,
             "weights_bytes": dict(self.weights_bytes),
             "loaded_bytes": self.loaded_bytes,
             "runtime_bytes_assumed": self.runtime_bytes,
             "activations": {str(n): dataclasses.asdict(a) for n, a in self.activations.items()},
             "complete": self.complete,
-            "not_in_it": "workspace of operations, what arenas keep for later",
+            "not_in_it": "workspace of operations",
         }
 
     def __str__(self) -> str:
         """In words, for people."""
         sizes = "; ".join(
-            f"batch {n}: {found.size_bytes / _MB:,.1f} MB, at {found.at}"
+            f"batch {n}: {found.size_bytes / _MB:,.1f} MB at a time, at {found.at}, for which the "
+            f"runtime takes {found.taken_bytes / _MB:,.1f} MB"
             for n, found in sorted(self.activations.items())
         )
         low = "" if self.complete else " At least this much: some shapes are not known."
@@ -128,28 +132,13 @@ class MemoryEstimate:
     def _activations(self, batch_size: int) -> Activations:
         if batch_size in self.activations:
             return self.activations[batch_size]
-        known = sorted(self.activations)
-        if len(known) < 2:
-            return self._computed(batch_size)
-        return self._on_the_line(batch_size, known)
-
-    def _computed(self, batch_size: int) -> Activations:
         if self._of_size is None:
-            only = next(iter(self.activations))
             raise ConfigError(
                 "This model takes batches of one size only.",
                 received=f"batch size {batch_size}",
-                expected=f"batch size {only}",
+                expected=f"batch size {next(iter(self.activations))}",
             )
         return self._of_size(batch_size)
-
-    def _on_the_line(self, batch_size: int, known: list[int]) -> Activations:
-        """Activations grow in proportion to the batch, with a part that does not."""
-        first, last = known[0], known[-1]
-        low, high = (self.activations[n].size_bytes for n in (first, last))
-        slope = (high - low) / (last - first)
-        size = math.ceil(high + slope * (batch_size - last))
-        return dataclasses.replace(self.activations[last], size_bytes=max(size, 0))
 
 
 def _checked(budget_mb: float) -> float:

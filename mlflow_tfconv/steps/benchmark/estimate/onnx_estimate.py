@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mlflow_tfconv.steps.benchmark.estimate.live_set import largest_live_set
+from mlflow_tfconv.steps.benchmark.estimate.arena_size import Strategy, arena_size
+from mlflow_tfconv.steps.benchmark.estimate.live_set import LiveSet, largest_live_set
 from mlflow_tfconv.steps.benchmark.estimate.memory_estimate import (
     RUNTIME_BYTES,
     Activations,
@@ -17,12 +18,16 @@ from mlflow_tfconv.steps.benchmark.estimate.onnx_operations import operations_of
 from mlflow_tfconv.steps.benchmark.estimate.onnx_resolved import resolved
 from mlflow_tfconv.steps.benchmark.estimate.onnx_shapes import (
     fixed_batch,
+    tensor_bytes,
     value_sizes,
     weightless_model,
     weights_bytes,
     with_shapes,
 )
+from mlflow_tfconv.steps.benchmark.estimate.scaled import Found, live_set_at
 
+#: Measured on six models (tests/benchmarks/memory_estimates.md): 1.3 to 1.7.
+_CONVOLUTION_COPIES = 1.5
 _HALF = ("float16", "bfloat16")
 
 
@@ -32,14 +37,18 @@ def onnx_estimate(
     *,
     where: Where = "cpu",
     shapes: Mapping[str, tuple[int, ...]] | None = None,
+    arena: Strategy | None = None,
 ) -> MemoryEstimate:
     """Reads the graph without its weights, and follows it in its order at each batch size.
 
     Args:
         path: The file; external data beside it is not read.
         batch_sizes: For which the activations are told.
-        where: Where it will compute. The CPU holds float16 as float32, for want of arithmetic.
+        where: Where it will compute. The CPU holds float16 as float32, for want of arithmetic, and
+            the weights of convolutions more than once.
         shapes: Input to the shape of one example, where the model leaves it open.
+        arena: How the arena grows; None as it does by default here: doubling on the CPU, as
+            requested on a GPU.
 
     Raises:
         ConversionError: The file is no ONNX model.
@@ -48,23 +57,43 @@ def onnx_estimate(
     model = weightless_model(Path(path))
     stored = weights_bytes(model)
     fixed = fixed_batch(model)
+    outputs = frozenset(value.name for value in model.graph.output)
+    found: Found = {}
+
+    def compute(batch_size: int) -> LiveSet:
+        return live_set(model, batch_size, where, shapes or {})
 
     def of_size(batch_size: int) -> Activations:
-        return activations(model, batch_size, where, shapes or {})
+        return _activations(live_set_at(batch_size, found, compute), outputs, where, arena)
 
+    found |= {n: compute(n) for n in (batch_sizes if fixed is None else (fixed,))}
     return MemoryEstimate(
         where=where,
         weights_bytes=stored,
-        loaded_bytes=sum(stored.values()) + (_widened(stored) if where == "cpu" else 0),
-        activations={n: of_size(n) for n in (batch_sizes if fixed is None else (fixed,))},
+        loaded_bytes=sum(stored.values()) + (_more_on_cpu(model, stored) if where == "cpu" else 0),
+        activations={n: _activations(live, outputs, where, arena) for n, live in found.items()},
         runtime_bytes=RUNTIME_BYTES["onnx", where],
         _of_size=of_size if fixed is None else None,
     )
 
 
-def activations(
-    model: Any, batch_size: int, where: Where, shapes: Mapping[str, tuple[int, ...]]
+def _activations(
+    live: LiveSet, outputs: Collection[str], where: Where, arena: Strategy | None
 ) -> Activations:
+    """With what an arena takes: a GPU loses all of it, a host what was touched."""
+    grows = arena or ("next_power_of_two" if where == "cpu" else "same_as_requested")
+    taken = arena_size(live.requests, outputs, strategy=grows)
+    return Activations(
+        size_bytes=live.size_bytes,
+        taken_bytes=max(taken.touched if where == "cpu" else taken.reserved, live.size_bytes),
+        at=live.at,
+        unsized=live.unsized,
+    )
+
+
+def live_set(
+    model: Any, batch_size: int, where: Where, shapes: Mapping[str, tuple[int, ...]]
+) -> LiveSet:
     """The largest live set of a model without weights."""
     found = resolved(with_shapes(model, batch_size, shapes))
     operations = operations_of(found.graph, _body_bytes, found.weights)
@@ -73,13 +102,12 @@ def activations(
     # What the caller gives stays in the caller's own arrays on the CPU.
     given = () if where == "cpu" else tuple(taken)
     written = {name for operation in operations for name in operation.writes}
-    largest = largest_live_set(
+    return largest_live_set(
         operations,
         {name: found.sizes.get(name) for name in (*written, *given)},
         given=given,
         kept=[value.name for value in found.graph.output],
     )
-    return Activations(size_bytes=largest.size_bytes, at=largest.at, unsized=largest.unsized)
 
 
 def _body_bytes(body: Any) -> int:
@@ -93,6 +121,13 @@ def _body_bytes(body: Any) -> int:
     ).size_bytes
 
 
-def _widened(stored: Mapping[str, int]) -> int:
-    """What 16-bit floats take more as 32-bit floats."""
-    return sum(stored.get(name, 0) for name in _HALF)
+def _more_on_cpu(model: Any, stored: Mapping[str, int]) -> int:
+    """What weights take there beyond their size in the file.
+
+    16-bit floats are kept as 32-bit floats, and convolutions in a layout of their own beside the
+    one that was read.
+    """
+    dims = {tensor.name: tensor for tensor in model.graph.initializer}
+    filters = {n.input[1] for n in model.graph.node if n.op_type == "Conv" and n.input[1] in dims}
+    sizes = (tensor_bytes(dims[name].data_type, dims[name].dims) or 0 for name in filters)
+    return sum(stored.get(name, 0) for name in _HALF) + int(_CONVOLUTION_COPIES * sum(sizes))

@@ -22,6 +22,7 @@ from mlflow_tfconv.steps.benchmark.estimate.memory_estimate import (
     MemoryEstimate,
     Where,
 )
+from mlflow_tfconv.steps.benchmark.estimate.scaled import Found, live_set_at
 
 _VIEWS = frozenset(
     {"Bitcast", "EnsureShape", "ExpandDims", "Identity", "Reshape", "Squeeze", "StopGradient"}
@@ -94,31 +95,42 @@ def tensorflow_estimate(
     stored = _stored_bytes(function)
     fixed = next((s.shape[0] for s in runtime.inputs if s.shape and s.shape[0]), None)
 
-    def of_size(batch_size: int) -> Activations:
-        return _activations(function, runtime.inputs, batch_size, shapes or {})
+    found: Found = {}
 
+    def compute(batch_size: int) -> LiveSet:
+        return _live_set(function, runtime.inputs, batch_size, shapes or {})
+
+    def of_size(batch_size: int) -> Activations:
+        return _activations(live_set_at(batch_size, found, compute))
+
+    found |= {n: compute(n) for n in (batch_sizes if fixed is None else (fixed,))}
     return MemoryEstimate(
         where=where,
         weights_bytes=stored,
         loaded_bytes=sum(stored.values()),
-        activations={n: of_size(n) for n in (batch_sizes if fixed is None else (fixed,))},
+        activations={n: _activations(live) for n, live in found.items()},
         runtime_bytes=RUNTIME_BYTES["tensorflow", where],
         _of_size=of_size if fixed is None else None,
     )
 
 
-def _activations(
+def _activations(live: LiveSet) -> Activations:
+    return Activations(
+        size_bytes=live.size_bytes, taken_bytes=live.size_bytes, at=live.at, unsized=live.unsized
+    )
+
+
+def _live_set(
     function: InlinedFunction,
     inputs: Iterable[TensorSpec],
     batch_size: int,
     shapes: Mapping[str, tuple[int, ...]],
-) -> Activations:
+) -> LiveSet:
     specs = {
         spec.name: _tensor_spec(spec, _shape(spec, batch_size, shapes.get(spec.name)))
         for spec in inputs
     }
-    found = _largest(function.traced(specs).graph)
-    return Activations(size_bytes=found.size_bytes, at=found.at, unsized=found.unsized)
+    return _largest(function.traced(specs).graph)
 
 
 def _tensor_spec(spec: TensorSpec, shape: tuple[int | None, ...]) -> Any:

@@ -37,7 +37,7 @@ def test_what_is_needed_later_what_has_another_size_and_what_is_given_is_not_ove
     assert largest(*other, kept="c", a=10, b=20, c=5) == 30
     assert (
         largest(op("a", "b", overwrites=True), op("b", "c"), given="a", kept="c", a=10, b=10, c=5)
-        == 20
+        == 25
     )
 
 
