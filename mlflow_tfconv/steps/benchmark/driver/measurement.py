@@ -33,6 +33,7 @@ class Measurement:
         outputs: Output name to array over all examples; empty without examples.
         samples: Batch size to raw nanoseconds.
         blocks: The same, one array a turn.
+        tries: Batch size to the blocks of every attempt, the unsound ones too.
         beside: The reference's, in the same turns; empty for the reference itself.
         details: All that the worker wrote down, plain values.
         folder: Where it lies.
@@ -46,6 +47,7 @@ class Measurement:
     outputs: Mapping[str, np.ndarray[Any, Any]] = field(default_factory=dict)
     samples: Mapping[int, Samples] = field(default_factory=dict)
     blocks: Mapping[int, Blocks] = field(default_factory=dict)
+    tries: Mapping[int, list[Blocks]] = field(default_factory=dict)
     beside: Mapping[int, Blocks] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
     folder: Path = Path()
@@ -88,6 +90,7 @@ def read_measurement(found: Found, stages: Iterable[Stage]) -> Measurement:
         outputs=_outputs(told, home),
         samples={size: all_samples(blocks) for size, blocks in timings.blocks.items()},
         blocks=timings.blocks,
+        tries=timings.tries,
         beside=timings.beside,
         details=_details(told, timings, {name: one.details for name, one in read.items()}),
         folder=home,

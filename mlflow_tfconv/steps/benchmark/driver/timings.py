@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ class Timings:
     Attributes:
         blocks: Batch size to nanoseconds, one array a turn, of the soundest attempt.
         beside: The same of the reference, in the same turns; empty for the reference itself.
+        tries: Batch size to the blocks of every attempt, the unsound ones too.
         doubts: Batch size to why the soundest attempt may be unstable, or None.
         about: What was written down: `turns`, `tries`, `stages`, `notes`, `reference`.
         folder: Where it lies.
@@ -36,6 +37,7 @@ class Timings:
 
     blocks: Mapping[int, Blocks] = field(default_factory=dict)
     beside: Mapping[int, Blocks] = field(default_factory=dict)
+    tries: Mapping[int, list[Blocks]] = field(default_factory=dict)
     doubts: Mapping[int, Doubt | None] = field(default_factory=dict)
     about: Mapping[str, Any] = field(default_factory=dict)
     folder: Path = Path()
@@ -69,7 +71,7 @@ def read_timings(folder: Path) -> Timings:
     about = json.loads((folder / TIMING_FILE).read_text(encoding="utf-8"))
     doubts, attempts = doubts_of(about["turns"], folder), attempts_of(about["turns"])
     chosen = {size: soundest(found) for size, found in doubts.items()}
-    blocks = {size: _loaded(attempts[size][n], folder) for size, n in chosen.items()}
+    tries = {size: [_loaded(few, folder) for few in found] for size, found in attempts.items()}
     numbers = {size: attempts[size][n][0]["attempt"] for size, n in chosen.items()}
     beside = {
         size: _loaded([t for t in few if t["attempt"] == numbers[size]], folder)
@@ -77,8 +79,9 @@ def read_timings(folder: Path) -> Timings:
         if size in numbers
     }
     return Timings(
-        blocks=blocks,
+        blocks={size: tries[size][n] for size, n in chosen.items()},
         beside=beside,
+        tries=tries,
         doubts={size: doubts[size][n] for size, n in chosen.items()},
         about={**about, "tries": {size: len(found) for size, found in doubts.items()}},
         folder=folder,
@@ -131,5 +134,5 @@ def _by_size(turns: list[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
     return found
 
 
-def _loaded(turns: list[Mapping[str, Any]] | list[dict[str, Any]], folder: Path) -> Blocks:
+def _loaded(turns: Sequence[Mapping[str, Any]], folder: Path) -> Blocks:
     return [np.load(folder / turn["file"]) for turn in turns]

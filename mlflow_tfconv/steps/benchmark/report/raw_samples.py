@@ -19,7 +19,7 @@ from mlflow_tfconv.steps.benchmark.driver.scenario_samples import (
 def write_raw_samples(measurements: Mapping[str, Measurement], file: Path) -> None:
     """One row a run, with where it belongs and its latency.
 
-    `variant`, `scenario` ("single_stream", "offline", ...), `part` (which trial or which streams),
+    `variant`, `scenario` ("single_stream", "offline", ...), `part` (which turn, trial or streams),
     `batch_size`, `run` (from 0, in their order), `latency_ns`.
     """
     tables = [
@@ -29,8 +29,13 @@ def write_raw_samples(measurements: Mapping[str, Measurement], file: Path) -> No
 
 
 def _all_of(measurement: Measurement) -> Iterator[ScenarioSamples]:
-    for size, values in measurement.samples.items():
-        yield ScenarioSamples(scenario="single_stream", part="", batch_size=size, latency_ns=values)
+    for size, tries in measurement.tries.items():
+        for number, blocks in enumerate(tries, start=1):
+            for turn, values in enumerate(blocks, start=1):
+                part = f"turn {turn}" if number == 1 else f"try {number}, turn {turn}"
+                yield ScenarioSamples(
+                    scenario="single_stream", part=part, batch_size=size, latency_ns=values
+                )
     yield from scenario_samples(measurement.details["stages"], measurement.timing_folder)
 
 
