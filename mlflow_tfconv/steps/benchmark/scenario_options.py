@@ -54,8 +54,8 @@ class ServerOptions:
 
     Attributes:
         latency_bound_ms: The bound, from arrival to answer; None takes five times the median of a
-            single stream, or twice its 99th percentile where that is more: of the reference, so
-            that all variants are held to the same bound.
+            single stream, twice its 99th percentile or 1 ms, whichever is most: of the reference,
+            so that all variants are held to the same bound.
         quantile: This share of the queries must keep the bound,
         confidence: and be shown to do so with this confidence.
         batch_size: Samples a query.

@@ -11,7 +11,7 @@ from mlflow_tfconv.device import Device
 from mlflow_tfconv.steps.benchmark.config import BenchmarkConfig
 from mlflow_tfconv.steps.benchmark.driver.scenario_limits import within_limit
 from mlflow_tfconv.steps.benchmark.driver.stage import Answer, Findings, Request, Stage
-from mlflow_tfconv.steps.benchmark.worker.latency_bound import default_bound
+from mlflow_tfconv.steps.benchmark.worker.latency_bound import default_bound_ms
 
 
 def server_findings(answer: Answer, _folder: Path) -> Findings:
@@ -43,7 +43,7 @@ def bound_of_reference(reference: Mapping[str, float], batch_size: int) -> float
     median = reference.get(f"latency/p50_ms{suffix}")
     if median is None:
         return None
-    return default_bound(median, reference.get(f"latency/p99_ms{suffix}"))
+    return default_bound_ms(median, reference.get(f"latency/p99_ms{suffix}"))
 
 
 def _counted(threads: int) -> str:

@@ -9,8 +9,10 @@ _IN_MEDIANS = 5
 #: Where single answers take much longer than their median, a bound that they break without any queue
 #: says nothing of rates.
 _IN_P99 = 2
+#: Below this the time in which an operating system wakes a thread would be measured, not the model.
+_LEAST_MS = 1.0
 
 
-def default_bound(median: float, p99: float | None) -> float:
-    """The bound for a model of these latencies of a single stream, in their unit."""
-    return max(_IN_MEDIANS * median, _IN_P99 * (p99 or 0.0))
+def default_bound_ms(median_ms: float, p99_ms: float | None) -> float:
+    """The bound for a model of these latencies of a single stream."""
+    return max(_IN_MEDIANS * median_ms, _IN_P99 * (p99_ms or 0.0), _LEAST_MS)

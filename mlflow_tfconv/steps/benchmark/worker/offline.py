@@ -9,7 +9,6 @@ it, so that a machine that slows down meanwhile does not look like a size that n
 from __future__ import annotations
 
 import itertools
-import operator
 import time
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
@@ -57,17 +56,10 @@ def offline(opened: OpenedModel, **arguments: Any) -> dict[str, Any]:
     return {**sweep.result(), **ended}
 
 
-def best_batch(gains: Mapping[int, float], min_gain: float) -> int:
-    """The smallest size whose throughput is within a share of the highest.
-
-    Args:
-        gains: Size to its gain over the one before it, in their order; 0 for the first.
-        min_gain: The share.
-    """
-    throughputs = dict(
-        zip(gains, itertools.accumulate((1 + g for g in gains.values()), operator.mul), strict=True)
-    )
-    return min(s for s, t in throughputs.items() if t * (1 + min_gain) >= max(throughputs.values()))
+def best_batch(samples_per_s: Mapping[int, float], min_gain: float) -> int:
+    """The smallest size whose throughput is within this share of the highest."""
+    highest = max(samples_per_s.values())
+    return min(s for s, found in samples_per_s.items() if found * (1 + min_gain) >= highest)
 
 
 class _Sweep:
@@ -118,7 +110,8 @@ class _Sweep:
     def result(self) -> dict[str, Any]:
         """All sizes, and the best."""
         rows = [self._row(size) for size in self._samples]
-        best = best_batch(self._gains, self._options.min_gain)
+        rates = {row["batch_size"]: row["samples_per_s"] for row in rows}
+        best = best_batch(rates, self._options.min_gain)
         return {"sizes": rows, "best_batch": best, "conditions": self._watch.so_far()}
 
     def _sizes(self) -> Iterator[int]:

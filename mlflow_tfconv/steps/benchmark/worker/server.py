@@ -23,7 +23,7 @@ from mlflow_tfconv.steps.benchmark.worker.arrivals import (
     predicted_rate,
 )
 from mlflow_tfconv.steps.benchmark.worker.early_stopping import allowed_late, fewest_answers
-from mlflow_tfconv.steps.benchmark.worker.latency_bound import default_bound
+from mlflow_tfconv.steps.benchmark.worker.latency_bound import default_bound_ms
 from mlflow_tfconv.steps.benchmark.worker.machine_state import MachineWatch
 from mlflow_tfconv.steps.benchmark.worker.pinning import thread_placement
 from mlflow_tfconv.steps.benchmark.worker.rate_search import Bracket, searched
@@ -100,9 +100,9 @@ class _Server:
         self._started = time.perf_counter()
         self._trials: list[dict[str, Any]] = []
         self._alone = self._seen_alone()
-        median, slow = np.percentile(self._alone.single_ns, (50, 99)).tolist()
+        median_ms, p99_ms = (np.percentile(self._alone.single_ns, (50, 99)) / 1e6).tolist()
         asked = options.latency_bound_ms
-        self._bound_ns = default_bound(median, slow) if asked is None else asked * 1e6
+        self._bound_ns = (asked or default_bound_ms(median_ms, p99_ms)) * 1e6
 
     def result(self) -> dict[str, Any]:
         """The rate, or why there is none."""

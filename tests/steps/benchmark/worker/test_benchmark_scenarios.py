@@ -17,7 +17,7 @@ from mlflow_tfconv.steps.benchmark.worker import concurrent as streams_at_a_time
 from mlflow_tfconv.steps.benchmark.worker import offline as sweep
 from mlflow_tfconv.steps.benchmark.worker.commands import obeyed
 from mlflow_tfconv.steps.benchmark.worker.job import Job
-from mlflow_tfconv.steps.benchmark.worker.latency_bound import default_bound
+from mlflow_tfconv.steps.benchmark.worker.latency_bound import default_bound_ms
 from mlflow_tfconv.steps.benchmark.worker.offline import best_batch
 from mlflow_tfconv.steps.benchmark.worker.opened_model import OpenedModel
 
@@ -76,9 +76,8 @@ def test_doubling_ends_when_it_no_longer_pays(opened: Any, monkeypatch: pytest.M
 
 
 def test_the_best_batch_is_the_smallest_that_is_nearly_as_good() -> None:
-    assert best_batch({1: 0.0, 2: 0.9, 4: 0.6, 8: 0.03}, 0.05) == 4
-    assert best_batch({1: 0.0, 2: -0.1}, 0.05) == 1
-    assert best_batch({1: 0.0, 2: -0.1, 4: 0.5}, 0.05) == 4
+    assert best_batch({1: 10.0, 2: 19.0, 4: 30.0, 8: 31.0}, 0.05) == 4
+    assert best_batch({1: 10.0, 2: 9.0}, 0.05) == 1
 
 
 def test_a_model_of_a_fixed_batch_has_only_that(opened: Any) -> None:
@@ -153,10 +152,11 @@ def test_a_search_without_time_says_how_much_it_takes(opened: Any) -> None:
     assert "server.time_limit_s (0.01 s)" in found["why"]
 
 
-def test_the_default_bound_is_five_medians_or_two_99th_percentiles() -> None:
-    assert default_bound(1.0, 1.5) == 5.0
-    assert default_bound(1.0, 9.0) == 18.0
-    assert default_bound(1.0, None) == 5.0
+def test_the_default_bound_is_five_medians_two_99th_percentiles_or_a_millisecond() -> None:
+    assert default_bound_ms(1.0, 1.5) == 5.0
+    assert default_bound_ms(1.0, 9.0) == 18.0
+    assert default_bound_ms(1.0, None) == 5.0
+    assert default_bound_ms(0.01, 0.02) == 1.0
 
 
 def test_streams_are_timed_on_one_session_and_on_their_own(opened: Any, tmp_path: Path) -> None:
