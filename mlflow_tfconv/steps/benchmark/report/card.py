@@ -6,13 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from mlflow_tfconv.artifacts import Reports, VariantReport
 from mlflow_tfconv.engine.cards import Card, Picture, Table, Text
-from mlflow_tfconv.steps.benchmark.report.grids import percent
-from mlflow_tfconv.steps.benchmark.report.stage_tables import stage_details
-from mlflow_tfconv.steps.benchmark.report.standing import details_of
+from mlflow_tfconv.steps.benchmark.report.profile_table import profile_table
 from mlflow_tfconv.steps.benchmark.report.summary_table import shared_notes, summary_table
 
 _WIDTH = 96  # letters: a card is shown in terminals, too
-_OPERATORS = 3
 
 
 def step_card(reports: Reports, pictures: Sequence[Picture], primary: str) -> Card:
@@ -23,9 +20,10 @@ def step_card(reports: Reports, pictures: Sequence[Picture], primary: str) -> Ca
         pictures: Those that were drawn.
         primary: The quality metric that matters most.
     """
+    profiles = profile_table(reports)
     parts: list[Text | Table | Picture] = [
         summary_table(reports, primary, _WIDTH),
-        *_operators(reports),
+        *([] if profiles is None else [profiles]),
         *pictures,
         *_compared(reports),
         *_remarks(reports.rows),
@@ -37,21 +35,6 @@ def _title(reports: Reports) -> str:
     failed = sum(row.failure is not None for row in reports.rows)
     title = f"{len(reports.rows)} variants measured on {reports.environment.get('device', '?')}"
     return f"{len(reports.rows) - failed} of {title}; {failed} failed" if failed else title
-
-
-def _operators(reports: Reports) -> Iterator[Table]:
-    """The operators that take the most time, a line a variant."""
-    rows = []
-    for row in reports.rows:
-        profile = stage_details(details_of(reports, row), "profile")
-        shares = [
-            f"{kind['operator']} {percent(kind['share'])}"
-            for kind in (profile.get("operators") or ())[:_OPERATORS]
-        ]
-        if shares:
-            rows.append((row.run_name, ", ".join(shares)))
-    if rows:
-        yield Table(columns=("variant", "where the time goes"), rows=tuple(rows))
 
 
 def _compared(reports: Reports) -> Iterator[Text]:

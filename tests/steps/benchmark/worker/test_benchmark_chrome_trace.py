@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
+
+import pytest
+from trace_format import complete_events_as_devtools_reads, strictly_checked
 
 from mlflow_tfconv.steps.benchmark.worker.chrome_trace import write_trace
 from mlflow_tfconv.steps.benchmark.worker.operator_calls import Call, Recording, Run
@@ -33,39 +35,6 @@ def _recording(runs: int = 2, calls: int = 3, **changes: Any) -> Recording:
         duration = 2 + calls * 10 / 3
         made.append(Run(thread=2711, start_us=start, duration_us=duration, calls=inner))
     return Recording(runs=tuple(made), thread_names={2711: "run"})
-
-
-def strictly_checked(trace: dict[str, Any]) -> list[dict[str, Any]]:
-    """The complete events, after a check of all that the format's definition asks for."""
-    assert set(trace) == {"traceEvents", "displayTimeUnit", "otherData"}
-    assert trace["displayTimeUnit"] == "ms"
-    lanes = defaultdict(list)
-    for event in trace["traceEvents"]:
-        assert {"name", "cat", "ph", "ts", "pid", "tid"} <= set(event)
-        assert isinstance(event["pid"], int)
-        assert isinstance(event["tid"], int)
-        assert event["ph"] in ("X", "M")
-        if event["ph"] == "M":
-            assert event["name"] in ("process_name", "thread_name")
-            assert set(event["args"]) == {"name"}
-        else:
-            assert event["ts"] >= 0
-            assert event["dur"] >= 0
-            lanes[event["tid"]].append(event)
-    for events in lanes.values():
-        _nest(events)
-    return [event for event in trace["traceEvents"] if event["ph"] == "X"]
-
-
-def _nest(events: list[dict[str, Any]]) -> None:
-    """In whole nanoseconds, as Perfetto reads them, events of a thread nest or are apart."""
-    ends: list[int] = []
-    for event in sorted(events, key=lambda e: (e["ts"], -e["dur"])):
-        start, end = round(event["ts"] * 1000), round((event["ts"] + event["dur"]) * 1000)
-        while ends and ends[-1] <= start:
-            ends.pop()
-        assert not ends or end <= ends[-1]
-        ends.append(end)
 
 
 def test_a_trace_keeps_to_the_format(tmp_path: Path) -> None:
@@ -111,3 +80,9 @@ def test_a_single_run_with_too_many_calls_is_cut(tmp_path: Path) -> None:
 def test_a_recording_without_runs_is_an_empty_trace(tmp_path: Path) -> None:
     file = write_trace(tmp_path, Recording(runs=()), {"name": "m"})
     assert strictly_checked(json.loads(file.read_text())) == []
+
+
+@pytest.mark.browser
+def test_chromium_reads_every_event(tmp_path: Path) -> None:
+    file = write_trace(tmp_path, _recording(runs=3, calls=7), {"name": "m"})
+    assert complete_events_as_devtools_reads(file) == {"run": 3 * (1 + 7)}
