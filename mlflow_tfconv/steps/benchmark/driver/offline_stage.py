@@ -14,7 +14,9 @@ from mlflow_tfconv.steps.benchmark.driver.scenario_limits import within_limit
 from mlflow_tfconv.steps.benchmark.driver.stage import Answer, Findings, Request, Stage
 from mlflow_tfconv.steps.benchmark.statistics.likely_reasons import likely_reasons
 
-_RATE = "throughput/samples_per_s"
+_RATE, _BEST = "throughput/samples_per_s", "throughput/best_batch"
+_OF_SIZE = f"{_RATE}_b"
+_CLEARLY = 0.05
 _ENOUGH = 100  # timings: how many there are says little of a sweep's medians
 
 
@@ -36,7 +38,7 @@ def offline_findings(answer: Answer, _folder: Path) -> Findings:
         metrics={
             **metrics,
             _RATE: best,
-            "throughput/best_batch": float(answer["best_batch"]),
+            _BEST: float(answer["best_batch"]),
         },
         notes=tuple(notes),
         details=answer,
@@ -50,11 +52,21 @@ def rates_of_both(timed: Findings, others: Findings) -> Findings:
     all sizes.
     """
     metrics = {**timed.metrics, **others.metrics}
-    metrics.update({name: v for name, v in timed.metrics.items() if name.startswith(f"{_RATE}_b")})
-    if _RATE in metrics:
-        metrics[_RATE] = max(v for name, v in metrics.items() if name.startswith(f"{_RATE}_b"))
+    metrics.update({name: v for name, v in timed.metrics.items() if name.startswith(_OF_SIZE)})
+    rates = {n.removeprefix(_OF_SIZE): v for n, v in metrics.items() if n.startswith(_OF_SIZE)}
+    if rates:
+        metrics[_RATE] = max(rates.values())
+        metrics[_BEST] = _best_batch(rates, metrics.get(_BEST))
     sound = {n: pair for n, pair in timed.intervals.items() if metrics[n] == timed.metrics[n]}
     return Findings(metrics=metrics, intervals={**sound, **others.intervals})
+
+
+def _best_batch(rates: Mapping[str, float], told: float | None) -> float:
+    """The sweep's best size, unless one that it did not time is clearly better."""
+    fastest = max(rates, key=lambda size: rates[size])
+    known = 0.0 if told is None else rates.get(f"{told:.0f}", 0.0)
+    clearly = rates[fastest] > known * (1 + _CLEARLY)
+    return float(fastest) if told is None or clearly else told
 
 
 def _applies(config: BenchmarkConfig, _variant: Variant, _device: Device) -> bool:

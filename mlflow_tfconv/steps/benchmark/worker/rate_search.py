@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 _FIRST_STEP = 1.25
+_LARGEST_STEP = 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +52,7 @@ def searched(
         known = _learned(known, rate, held=held)
         if known.held is None and rate <= least:
             return known
-        rate, step = _next_rate(known, step), step * step
+        rate, step = _next_rate(known, step), min(step * step, _LARGEST_STEP)
         rate = max(rate, least)
     return known
 

@@ -43,7 +43,7 @@ _FEWEST_SINGLE = 100
 #: A trial has answers enough to bear so many late ones: the most that there is time for.
 _LATE_ONES = (40, 20, 10, 4, 1, 0)
 _SHARE_IN_THE_SEARCH = 0.7  # of the late ones that a quantile leaves: as many as the first of those
-_LEAST_LOAD = 0.02  # of what the threads can do; a rate below is no server's
+_LEAST_LOAD = 0.001  # of what the threads can do; a rate below is no server's
 _FOR_CONFIRMATION = 0.35  # of the time limit
 _OF_THE_SEARCH = 1 / 8  # of its time that is left, for one trial
 _OF_THE_REST = 1 / 2  # of all time that is left, for the confirmation
@@ -245,7 +245,7 @@ class _Server:
         """Why the rate may be lower than what the model could bear."""
         doubts = []
         if confirmed and known.held and confirmed < _FAR_BELOW * known.held:
-            doubts.append(f"up to {known.held:.4g} a second held once, but not a second time")
+            doubts.append(f"up to {known.held:,.4g} a second held once, but not a second time")
         delay = self._median("wake_up_ms")
         if delay > _LATE_WAKING * self._bound_ns / 1e6:
             doubts.append(f"waiting threads were woken {delay:.3g} ms late")
@@ -276,7 +276,7 @@ class _Server:
     def _why_none(self, known: Bracket) -> str:
         share = float(np.mean(self._alone.busy_ns > self._bound_ns))
         reason = (
-            f"even {known.broke:.3g} queries a second broke it"
+            f"even {known.broke:,.4g} queries a second broke it"
             if known.broke
             else f"{share:.2%} of the answers take longer even where none waits in a queue"
         )

@@ -113,6 +113,13 @@ def test_sizes_that_were_timed_in_turns_keep_their_rates_and_the_best_is_that_of
     assert set(found.intervals) == {f"{rate}_b1", "latency/p50_ms"}
 
 
+def test_a_size_beyond_a_sweep_that_was_cut_short_can_be_the_best() -> None:
+    rate = "throughput/samples_per_s"
+    timed = Findings(metrics={f"{rate}_b32": 90.0, rate: 90.0})
+    found = rates_of_both(timed, OFFLINE.read(offline(cut_short=True), Path()))
+    assert (found.metrics[rate], found.metrics["throughput/best_batch"]) == (90.0, 32)
+
+
 def test_raw_latencies_of_all_scenarios_are_found_again(tmp_path: Path) -> None:
     np.save(tmp_path / "o.npy", np.array([5, 6]))
     np.save(tmp_path / "s.npy", np.array([[10, 12, 19]]))
