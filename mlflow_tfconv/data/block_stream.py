@@ -12,6 +12,7 @@ from mlflow_tfconv.data.block_files import BlockFiles
 from mlflow_tfconv.data.manifest import Manifest
 from mlflow_tfconv.data.parsing import as_written
 from mlflow_tfconv.data.picking import Indices, picked
+from mlflow_tfconv.data.python_calls import python_call
 from mlflow_tfconv.data.record_stream import Seed, Shuffling, ordered_records, shuffled_records
 from mlflow_tfconv.data.row_columns import RowColumns
 
@@ -127,7 +128,7 @@ class Blocks:
             return files.columns(some, list(places.values()))
 
         def batch(some: tf.Tensor) -> Any:
-            found = tf.numpy_function(read, [some], [tf.uint8] * len(places), stateful=False)
+            found = python_call(read, [some], [tf.uint8] * len(places))
             columns = {
                 name: tf.ensure_shape(column, (None, end - begin))
                 for column, (name, (begin, end)) in zip(found, places.items(), strict=True)
@@ -138,7 +139,7 @@ class Blocks:
 
     def _rows(self, files: BlockFiles, records: tf.Tensor) -> tf.Tensor:
         # TensorFlow's own readers can only begin at the start of a file.
-        rows = tf.numpy_function(files.rows, [records], tf.uint8, stateful=False)
+        rows = python_call(files.rows, [records], tf.uint8)
         return tf.ensure_shape(rows, (None, self._layout.row_bytes))
 
     def _pools(self, pools: tf.data.Dataset, rows_of: Callable[..., tf.Tensor]) -> tf.data.Dataset:
@@ -158,7 +159,7 @@ class Blocks:
 
 
 def _examples(files: BlockFiles, records: tf.Tensor) -> tf.Tensor:
-    numbers = tf.numpy_function(files.examples_in, [records], tf.int64, stateful=False)
+    numbers = python_call(files.examples_in, [records], tf.int64)
     return tf.ensure_shape(numbers, (None,))
 
 
