@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from mlflow_tfconv.artifacts import Variant
@@ -60,11 +61,18 @@ class Bench:
     stages: tuple[Stage, ...] = STAGES
     progress: Told = field(default_factory=Told)
 
-    def worker(self, variant: Variant, folder: Path) -> Worker:
+    def worker(
+        self, variant: Variant, folder: Path, environment: Mapping[str, str] = MappingProxyType({})
+    ) -> Worker:
         """A worker for a variant, not started yet; it writes into the folder."""
         folder.mkdir(parents=True, exist_ok=True)
         job = self._job(str(variant.path), variant.format, variant.session_options, folder)
-        return Worker(job=job, time_limit_s=self.config.time_limit_s, command=self.command)
+        return Worker(
+            job=job,
+            time_limit_s=self.config.time_limit_s,
+            command=self.command,
+            environment=environment,
+        )
 
     def prove_device(self, formats: set[str]) -> None:
         """Has a worker of each family open the GPU, before anything is measured.

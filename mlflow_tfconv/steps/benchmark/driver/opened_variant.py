@@ -180,7 +180,7 @@ def _alone_stages(bench: Bench, variant: Variant, whole: bool) -> list[Stage]:
 def _alone(bench: Bench, variant: Variant, stage: Stage, folder: Path) -> dict[str, Any]:
     """The answer of a worker that is there for this stage only."""
     try:
-        with bench.worker(variant, folder / stage.name) as worker:
+        with bench.worker(variant, folder / stage.name, stage.environment) as worker:
             worker.ask("open")
             return asked(bench, worker, stage, {})
     except TfconvError as error:

@@ -55,6 +55,7 @@ PROFILE_ONNX = Stage(
     ask=_request,
     read=findings,
     depends=lambda config: config.profile,
+    environment={"CUDA_LAUNCH_BLOCKING": "1"},  # else a node's time is that of its launch
 )
 PROFILE_TENSORFLOW = Stage(
     name=NAME,

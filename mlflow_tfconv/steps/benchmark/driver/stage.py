@@ -57,6 +57,7 @@ class Stage:
             otherwise empty).
         read: What an answer says; files in it lie in the folder.
         depends: What of the config decides the answer: another value has it asked again.
+        environment: Variables of a worker of its own, besides the usual ones.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Stage:
     ask: Callable[[BenchmarkConfig, Mapping[str, float]], Request]
     read: Callable[[Answer, Path], Findings]
     depends: Callable[[BenchmarkConfig], Any] = lambda _config: None
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def together(findings: list[Findings]) -> Findings:

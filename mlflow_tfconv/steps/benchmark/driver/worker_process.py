@@ -40,11 +40,13 @@ class Worker:
         job: What it measures.
         time_limit_s: It is killed when a command takes longer than this.
         command: What starts it; the job's file is added.
+        environment: Variables that it gets besides the usual ones.
     """
 
     job: Job
     time_limit_s: float
     command: tuple[str, ...] = WORKER
+    environment: Mapping[str, str] = field(default_factory=dict)
     _process: subprocess.Popen[bytes] | None = None
     _rest: bytes = b""
     _log: Path = field(default_factory=Path)
@@ -60,7 +62,7 @@ class Worker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env=_environment(self.job),
+                env={**_environment(self.job), **self.environment},
             )
         return self
 
