@@ -55,9 +55,10 @@ def estimate_memory(
     given = {name: tuple(shape) for name, shape in (shapes or {}).items()}
     path = _path(model)
     if path is not None and recognised(path).format == "onnx":
-        from mlflow_tfconv.steps.benchmark.estimate.onnx_estimate import onnx_estimate
+        from mlflow_tfconv.steps.benchmark.estimate import onnx_estimate
 
-        return onnx_estimate(path, sizes, where=where, shapes=given)
+        arena = onnx_estimate.arena_of(parsed)
+        return onnx_estimate.onnx_estimate(path, sizes, where=where, shapes=given, arena=arena)
     from mlflow_tfconv.steps.benchmark.estimate.tensorflow_estimate import tensorflow_estimate
 
     with _opened(model, path) as runtime:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mlflow_tfconv.device import Device
 from mlflow_tfconv.steps.benchmark.estimate.arena_size import Strategy, arena_size
 from mlflow_tfconv.steps.benchmark.estimate.live_set import LiveSet, largest_live_set
 from mlflow_tfconv.steps.benchmark.estimate.memory_estimate import (
@@ -37,7 +38,7 @@ def onnx_estimate(
     *,
     where: Where = "cpu",
     shapes: Mapping[str, tuple[int, ...]] | None = None,
-    arena: Strategy | None = None,
+    arena: Strategy = "next_power_of_two",
 ) -> MemoryEstimate:
     """Reads the graph without its weights, and follows it in its order at each batch size.
 
@@ -47,8 +48,7 @@ def onnx_estimate(
         where: Where it will compute. The CPU holds float16 as float32, for want of arithmetic, and
             the weights of convolutions more than once.
         shapes: Input to the shape of one example, where the model leaves it open.
-        arena: How the arena grows; None as it does by default here: doubling on the CPU, as
-            requested on a GPU.
+        arena: How the arena grows; `arena_of` tells it for a device.
 
     Raises:
         ConversionError: The file is no ONNX model.
@@ -77,12 +77,20 @@ def onnx_estimate(
     )
 
 
+def arena_of(device: Device) -> Strategy:
+    """How ONNX Runtime's arena grows on a device, as `device.provider_options` tells it."""
+    if device.kind == "cpu":
+        return "next_power_of_two"
+    options = device.options
+    grows: Strategy = "same_as_requested" if options.memory_growth else "next_power_of_two"
+    return options.arena_strategy or grows
+
+
 def _activations(
-    live: LiveSet, outputs: Collection[str], where: Where, arena: Strategy | None
+    live: LiveSet, outputs: Collection[str], where: Where, arena: Strategy
 ) -> Activations:
     """With what an arena takes: a GPU loses all of it, a host what was touched."""
-    grows = arena or ("next_power_of_two" if where == "cpu" else "same_as_requested")
-    taken = arena_size(live.requests, outputs, strategy=grows)
+    taken = arena_size(live.requests, outputs, strategy=arena)
     return Activations(
         size_bytes=live.size_bytes,
         taken_bytes=max(taken.touched if where == "cpu" else taken.reserved, live.size_bytes),

@@ -18,6 +18,7 @@ COMMANDS = {
     "predict": f"{_ROOM}.predictions:predicted",
     "memory": f"{_ROOM}.memory:memory",
     "estimate": f"{_ROOM}.estimating:estimate",
+    "arena": f"{_ROOM}.arena:arena",
     "time": f"{_ROOM}.single_stream:timed_turn",
     "profile": f"{_ROOM}.profiling:profile",
     "offline": f"{_ROOM}.offline:offline",

@@ -52,4 +52,6 @@ def _estimated(opened: OpenedModel, sizes: list[int], where: str, shapes: dict[s
             received=str(error),
             fix="pip install onnx",
         ) from error
-    return module.onnx_estimate(opened.job.model, sizes, where=where, shapes=shapes)
+    return module.onnx_estimate(
+        opened.job.model, sizes, where=where, shapes=shapes, arena=module.arena_of(opened.device)
+    )
