@@ -34,7 +34,8 @@ if TYPE_CHECKING:  # the opened model knows all commands
     from mlflow_tfconv.steps.benchmark.worker.opened_model import OpenedModel
 
 _OF_WHAT_IS_FREE = 0.8
-_WARM_RUNS = 3
+_WARM_RUNS = 2
+_OF_THE_LIMIT = 0.25  # for one combination, if its fewest calls take longer
 _FEWEST_FOR_P99 = 100
 
 
@@ -144,7 +145,7 @@ class _Comparison:
         streams = [
             calls_of(session, _turned(self._batches, n)) for n, session in enumerate(sessions)
         ]
-        for calls in streams:
+        for calls in {id(s): c for s, c in zip(sessions, streams, strict=True)}.values():
             for _ in range(_WARM_RUNS):
                 calls[0]()
         watch = MachineWatch()
@@ -153,6 +154,7 @@ class _Comparison:
             streams,
             min_time_s=self._options.min_time_s,
             min_count=self._options.min_count,
+            limit_s=self._options.time_limit_s * _OF_THE_LIMIT,
             processors=[self._processors(number)[:1] for number in range(count)] if own else (),
         )
         file = f"concurrent_x{count}_{sharing}.npy"

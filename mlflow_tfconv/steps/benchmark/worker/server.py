@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,6 +45,7 @@ _FEWEST_SINGLE = 100
 _LATE_ONES = (40, 20, 10, 4, 1, 0)
 _SHARE_IN_THE_SEARCH = 0.7  # of the late ones that a quantile leaves: as many as the first of those
 _LEAST_LOAD = 0.001  # of what the threads can do; a rate below is no server's
+_FOR_LOOKING = 0.1  # of the time limit
 _FOR_CONFIRMATION = 0.35  # of the time limit
 _OF_THE_SEARCH = 1 / 8  # of its time that is left, for one trial
 _OF_THE_REST = 1 / 2  # of all time that is left, for the confirmation
@@ -133,12 +135,10 @@ class _Server:
         }
 
     def _seen_alone(self) -> _Alone:
-        single = streamed([self._calls], min_time_s=_SINGLE_S, min_count=_FEWEST_SINGLE)
-        threads = self._options.threads
-        busy = single
-        if threads > 1:
-            streams = [self._calls] * threads
-            busy = streamed(streams, min_time_s=_SINGLE_S, min_count=_FEWEST_SINGLE)
+        limit_s = self._options.time_limit_s * _FOR_LOOKING
+        look = partial(streamed, min_time_s=_SINGLE_S, min_count=_FEWEST_SINGLE, limit_s=limit_s)
+        threads, single = self._options.threads, look([self._calls])
+        busy = look([self._calls] * threads) if threads > 1 else single
         return _Alone(
             single_ns=single.latencies_ns,
             busy_ns=busy.latencies_ns,

@@ -7,6 +7,7 @@ take from one another in Python is in the numbers. Needs numpy only.
 from __future__ import annotations
 
 import itertools
+import math
 import threading
 import time
 from array import array
@@ -62,6 +63,7 @@ def streamed(
     *,
     min_time_s: float,
     min_count: int,
+    limit_s: float = math.inf,
     processors: Sequence[Sequence[int]] = (),
 ) -> Streams:
     """Runs all streams until the time is over and each has made its fewest calls.
@@ -71,13 +73,14 @@ def streamed(
     Args:
         streams: The calls of each, made in turn.
         min_time_s: Shortest time.
-        min_count: Fewest calls of each.
+        min_count: Fewest calls of each,
+        limit_s: unless they take longer than this.
         processors: What each stream's thread is tied to; empty lets them run on all.
 
     Raises:
         Exception: What a call has raised.
     """
-    group = _Group(len(streams), min_time_s, min_count)
+    group = _Group(len(streams), min_time_s, min_count, limit_s)
     tied = processors or [()] * len(streams)
     workers = [
         threading.Thread(target=group.stream, args=(number, calls, on))
@@ -93,8 +96,8 @@ def streamed(
 class _Group:
     """Streams that start and stop together."""
 
-    def __init__(self, count: int, min_time_s: float, min_count: int) -> None:
-        self._time_ns, self._count = int(min_time_s * 1e9), min_count
+    def __init__(self, count: int, min_time_s: float, min_count: int, limit_s: float) -> None:
+        self._time_ns, self._limit_ns, self._count = min_time_s * 1e9, limit_s * 1e9, min_count
         self._gate = threading.Barrier(count)
         self._times = [array("q") for _ in range(count)]
         self._unready, self._ready = count, threading.Lock()
@@ -112,14 +115,15 @@ class _Group:
 
     def _run(self, number: int, calls: Sequence[Call]) -> None:
         clock, times, ready = time.perf_counter_ns, self._times[number], False
-        enough, end = 2 * self._count, clock() + self._time_ns
+        enough, begin = 2 * self._count, clock()
+        end, limit = begin + self._time_ns, begin + self._limit_ns
         for call in itertools.cycle(calls):
             start = clock()
             call()
             stop = clock()
             times.append(start)
             times.append(stop)
-            if not ready and stop >= end and len(times) >= enough:
+            if not ready and stop >= end and (len(times) >= enough or stop >= limit):
                 ready = True
                 with self._ready:
                     self._unready -= 1

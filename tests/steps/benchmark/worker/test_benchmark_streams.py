@@ -35,6 +35,11 @@ def test_calls_beyond_the_common_time_count_by_their_part() -> None:
     assert found.latencies_ns.tolist() == [100] * 4
 
 
+def test_slow_streams_end_at_the_limit_with_fewer_calls() -> None:
+    found = streamed([[lambda: time.sleep(0.02)]] * 2, min_time_s=0, min_count=10**6, limit_s=0.05)
+    assert 1 <= len(found.of(0)) < 100
+
+
 def test_an_error_in_one_stream_ends_all() -> None:
     def fails() -> None:
         raise ValueError("lost the device")
