@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -53,7 +54,8 @@ def compare(
         raise
     if outputs.json != "-":
         console = Console(highlight=False)
-        width = console.width if console.is_terminal else _FILE_WIDTH
+        known = console.is_terminal or "COLUMNS" in os.environ
+        width = console.width if known else _FILE_WIDTH
         Console(highlight=False, width=width).print(printed(report.reports, width))
     judged, code = _verdicts(report, conditions)
     outputs.write_json({**report.content(), "conditions": judged})

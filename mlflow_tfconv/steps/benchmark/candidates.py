@@ -78,7 +78,7 @@ def _variants_of(model: Any, name: str, scratch: Path) -> list[Variant]:
     if isinstance(model, Variants):
         return list(model.variants)
     if isinstance(model, Variant):
-        return [model]
+        return [replace(model, name=name or model.name)]
     if isinstance(model, ConvertedModel):
         return _formats_of(model, name or "base")
     if is_live_model(model):
