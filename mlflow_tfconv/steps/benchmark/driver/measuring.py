@@ -95,7 +95,14 @@ class Measuring:
         self._plan = TimePlan(config=self.bench.config, items=len(self.variants) * sizes)
 
     def run(self) -> dict[str, Found]:
-        """Measures what is not there yet."""
+        """Measures what is not there yet; what is kept lies among the parts."""
+        try:
+            return self._run()
+        finally:
+            for folder in ("workers", "reference"):
+                shutil.rmtree(self.bench.workdir / folder, ignore_errors=True)
+
+    def _run(self) -> dict[str, Found]:
         for variant in self.variants:
             self._look(variant)
         alive = [v for v in self.variants if self.found[v.run_name].failure is None]

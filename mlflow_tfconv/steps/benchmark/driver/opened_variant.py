@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from mlflow_tfconv.errors import BenchmarkError, DeviceError, TfconvError
 from mlflow_tfconv.steps.benchmark.driver.bench import Bench
 from mlflow_tfconv.steps.benchmark.driver.not_finite import refuse_not_finite
 from mlflow_tfconv.steps.benchmark.driver.stage import Stage
-from mlflow_tfconv.steps.benchmark.driver.worker_process import Worker
+from mlflow_tfconv.steps.benchmark.driver.worker_process import LOG_FILE, Worker
 from mlflow_tfconv.steps.benchmark.worker.job import RESULT_FILE
 
 Failure = BenchmarkError | DeviceError
@@ -154,23 +156,27 @@ def revived(bench: Bench, variant: Variant, worker: Worker) -> Worker:
 def write_answers(opened: OpenedVariant, folder: Path) -> None:
     """Keeps what it said, and the files that it wrote meanwhile, in the folder."""
     for file in opened.folder.iterdir():
-        if file.name != "job.json" and not file.name.startswith("samples_"):
-            linked(file, folder / file.name)
+        if file.name not in (LOG_FILE, "job.json"):
+            kept(file, folder / file.name)
     text = json.dumps(opened.answers, indent=1)
     (folder / RESULT_FILE).write_text(text, encoding="utf-8")
 
 
-def linked(source: Path, target: Path) -> None:
-    """As a second name of the same content where that is possible: outputs can be large."""
+def kept(source: Path, target: Path) -> None:
+    """Copies a file or folder; of outputs, which can be large, it is a second name where possible.
+
+    Nothing else may be one: a living worker writes files of the same name again.
+    """
     if source.is_dir():
         target.mkdir()
         for file in source.iterdir():
-            linked(file, target / file.name)
+            kept(file, target / file.name)
         return
-    try:
-        target.hardlink_to(source)
-    except OSError:
-        target.write_bytes(source.read_bytes())
+    if source.name.startswith("output_"):
+        with suppress(OSError):
+            target.hardlink_to(source)
+            return
+    shutil.copyfile(source, target)
 
 
 def _alone_stages(bench: Bench, variant: Variant, whole: bool) -> list[Stage]:

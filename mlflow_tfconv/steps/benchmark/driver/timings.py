@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from mlflow_tfconv.engine.parts import Parts, fingerprint_of
-from mlflow_tfconv.steps.benchmark.driver.opened_variant import OpenedVariant, linked
+from mlflow_tfconv.steps.benchmark.driver.opened_variant import OpenedVariant, kept
 from mlflow_tfconv.steps.benchmark.driver.turns import attempts_of, doubts_of
+from mlflow_tfconv.steps.benchmark.driver.worker_process import LOG_FILE
 from mlflow_tfconv.steps.benchmark.statistics.blocks import Blocks
 from mlflow_tfconv.steps.benchmark.statistics.doubts import Doubt, soundest
 from mlflow_tfconv.steps.benchmark.statistics.latency import latency_findings
@@ -53,8 +54,8 @@ def write_timings(one: OpenedVariant, first: OpenedVariant, reference: str, fold
         folder: Empty.
     """
     for file in one.folder.iterdir():
-        if file.name not in {*one.files, "job.json"}:
-            linked(file, folder / file.name)
+        if file.name not in {*one.files, LOG_FILE, "job.json"}:
+            kept(file, folder / file.name)
     beside = [] if one is first else [_copied(turn, first, folder) for turn in first.turns]
     about = {
         "turns": one.turns,
