@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.random  # here, so that no model's memory holds it
 
 from mlflow_tfconv.artifacts import TensorSpec
 from mlflow_tfconv.errors import BenchmarkError
