@@ -12,6 +12,7 @@ from mlflow_tfconv.steps.benchmark.report.columns import Column, columns, number
 from mlflow_tfconv.steps.benchmark.report.curves import HEIGHT, WIDTH, curves
 from mlflow_tfconv.steps.benchmark.report.meanings import meanings
 from mlflow_tfconv.steps.benchmark.report.panels import bounds_in_words, panels
+from mlflow_tfconv.steps.benchmark.report.scatter import scatter
 from mlflow_tfconv.steps.benchmark.report.standing import (
     Standing,
     details_of,
@@ -50,6 +51,7 @@ def page(reports: Reports, primary: str | None = None, *, files_beside: bool = F
         rows=[_row(row, shown, reports) for row in reports.rows],
         shared=shared_notes(reports.rows),
         panels=panels(reports, primary),
+        scatter=scatter(reports, primary),
         curves=curves(reports),
         frame=(WIDTH, HEIGHT),
         variants=[variant_section(row, reports) for row in reports.rows],
