@@ -9,12 +9,14 @@ estimated before. Prints the tables of memory_estimates.md.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -100,32 +102,52 @@ def row(name: str, kind: str, folder: Path) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+@contextlib.contextmanager
+def _outside_sampler() -> Iterator[None]:
+    """The same curve drawn by a process of its own: what the thread is chosen over."""
+    code = (
+        "import sys, time\nwhile True: open(f'/proc/{sys.argv[1]}/statm').read(); time.sleep(.005)"
+    )
+    process = subprocess.Popen([sys.executable, "-S", "-c", code, str(os.getpid())])
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
 def sampler_cost(model: Path) -> str:
-    """What the curve's thread costs the runs beside it: pairs in turn, without and with it."""
+    """What drawing the curve costs the runs beside it: in turn without, by a thread, from outside."""
     import numpy as np
     import onnxruntime as ort
 
     from mlflow_tfconv.steps.benchmark.worker.memory_sampler import MemorySampler
 
-    session = ort.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1  # threads that wait in a loop would hide the cost
+    session = ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
     batch = {i.name: np.zeros((1, *i.shape[1:]), np.float32) for i in session.get_inputs()}
 
-    def seconds() -> float:
-        started = time.perf_counter()
+    def cpu_seconds() -> float:
+        """Of this process: what others do to the wall clock does not count."""
+        started = time.process_time()
         for _ in range(50):
             session.run(None, batch)
-        return time.perf_counter() - started
+        return time.process_time() - started
 
-    seconds()
-    ratios = []
+    cpu_seconds()
+    thread, outside = [], []
     for _ in range(_TURNS):
-        plain = seconds()
-        with MemorySampler(interval_s=0.002):
-            ratios.append(seconds() / plain)
+        plain = cpu_seconds()
+        with MemorySampler(interval_s=0.005):
+            thread.append(cpu_seconds() / plain - 1)
+        with _outside_sampler():
+            outside.append(cpu_seconds() / plain - 1)
     return (
-        f"Runs beside the curve's thread take {statistics.median(ratios) - 1:+.1%} (median of "
-        f"{_TURNS} pairs, {min(ratios) - 1:+.1%} to {max(ratios) - 1:+.1%}); it never runs while "
-        "something is timed."
+        f"Drawing the curve every 5 ms costs the runs beside it {statistics.median(thread):+.1%} of "
+        f"processor time by a thread ({min(thread):+.1%} to {max(thread):+.1%}), "
+        f"{statistics.median(outside):+.1%} from another process ({min(outside):+.1%} to "
+        f"{max(outside):+.1%}), which takes a processor's time itself; median of {_TURNS} turns."
     )
 
 

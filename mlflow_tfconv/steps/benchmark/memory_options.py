@@ -22,7 +22,7 @@ class MemoryOptions:
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (read by pydantic off the class)
 
     budget_mb: float | None = None
-    interval_ms: float = 2.0
+    interval_ms: float = 5.0
     estimate: bool = True
 
     def __post_init__(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +18,7 @@ from mlflow_tfconv.steps.benchmark.worker.host_memory import page_bytes
 #: The columns of a curve; what was not seen is NaN.
 CURVE_COLUMNS = ("seconds", "host_mb", "host_anonymous_mb", "gpu_mb")
 _STATM = "/proc/self/statm"
+_LINE = 200  # bytes, more than seven numbers have
 _MOST_POINTS = 100_000  # of which a curve consists: 3 MB
 
 
@@ -37,17 +40,17 @@ class MemorySampler:
     gpu: Callable[[], int | None] | None = None
     started: float = field(default_factory=time.perf_counter)
     _points: list[tuple[float, float, float, float]] = field(default_factory=list)
-    _ended: threading.Event = field(default_factory=threading.Event)
+    _ended: bool = False
     _thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
-        self._ended.clear()
+        self._ended = False
         self._thread = threading.Thread(target=self._watch, name="memory", daemon=True)
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ended.set()
+        self._ended = True
         if self._thread is not None:
             self._thread.join()
             self._thread = None
@@ -74,21 +77,22 @@ class MemorySampler:
 
     def _watch(self) -> None:
         try:
-            statm = Path(_STATM).open("rb", buffering=0)  # noqa: SIM115 (read many times)
+            statm = os.open(_STATM, os.O_RDONLY)
         except OSError:
             return
         page = page_bytes() / 1e6
-        with statm:
-            while not self._ended.is_set():
-                statm.seek(0)
-                _, resident, shared, *_ = map(int, statm.read().split())
+        try:
+            while not self._ended:
+                _, resident, shared, *_ = map(int, os.pread(statm, _LINE, 0).split())
                 taken = self.gpu() if self.gpu is not None else None
-                now = self.now()
                 host, own = resident * page, (resident - shared) * page
-                self._points.append((now, host, own, np.nan if taken is None else taken / 1e6))
+                gpu = math.nan if taken is None else taken / 1e6
+                self._points.append((self.now(), host, own, gpu))
                 if len(self._points) >= _MOST_POINTS:
                     self._thin_out()
-                self._ended.wait(self.interval_s)
+                time.sleep(self.interval_s)  # cheaper than to wait for an event
+        finally:
+            os.close(statm)
 
     def _thin_out(self) -> None:
         pairs = zip(self._points[::2], self._points[1::2], strict=False)

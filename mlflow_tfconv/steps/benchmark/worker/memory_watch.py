@@ -62,7 +62,7 @@ class MemoryWatch:
     """
 
     gpu: GpuMemory | None = None
-    interval_s: float = 0.002
+    interval_s: float = 0.005
     allocator: TensorflowAllocator | None = None
     baseline: HostMemory | None = None
     phases: list[Phase] = field(default_factory=list)
