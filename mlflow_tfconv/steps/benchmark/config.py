@@ -44,6 +44,8 @@ class BenchmarkConfig:
         concurrent: Details of the scenario.
         memory: How memory is measured.
         profile: Whether it is measured where the time goes: operators, and which device ran them.
+        io_binding: Whether single stream is also timed with inputs and outputs bound on the device,
+            without copies between host and device; null does so on a GPU.
         quality: How the quality is judged.
     """
 
@@ -68,6 +70,7 @@ class BenchmarkConfig:
     concurrent: ConcurrentOptions = field(default_factory=ConcurrentOptions)
     memory: MemoryOptions = field(default_factory=MemoryOptions)
     profile: bool = True
+    io_binding: bool | None = None
     quality: QualityOptions = field(default_factory=QualityOptions)
 
     def __post_init__(self) -> None:

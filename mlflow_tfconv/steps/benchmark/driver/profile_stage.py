@@ -14,6 +14,7 @@ from mlflow_tfconv.artifacts import Variant
 from mlflow_tfconv.device import Device
 from mlflow_tfconv.steps.benchmark.config import BenchmarkConfig
 from mlflow_tfconv.steps.benchmark.driver.memory_findings import arena_metrics
+from mlflow_tfconv.steps.benchmark.driver.placement_findings import placement_findings
 from mlflow_tfconv.steps.benchmark.driver.stage import Answer, Findings, Request, Stage
 
 NAME = "profile"
@@ -39,10 +40,11 @@ def findings(answer: Answer, folder: Path) -> Findings:
         folder: Where the files that it names lie.
     """
     details = {name: value for name, value in answer.items() if name not in ("files", "notes")}
+    placed = placement_findings(answer.get("placement") or {})
     files = tuple(folder / name for name in answer["files"].values())
     return Findings(
-        metrics=arena_metrics(answer.get("arena")),
-        notes=tuple(answer["notes"]),
+        metrics={**arena_metrics(answer.get("arena")), **placed.metrics},
+        notes=(*answer["notes"], *placed.notes),
         details={**details, "trace": answer["files"]["trace"]},
         files=files,
     )

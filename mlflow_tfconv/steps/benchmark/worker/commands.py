@@ -24,6 +24,9 @@ COMMANDS = {
     "offline": f"{_ROOM}.offline:offline",
     "server": f"{_ROOM}.server:server",
     "concurrent": f"{_ROOM}.concurrent:concurrent",
+    "bound": f"{_ROOM}.io_binding:bound",
+    "gpu_state": f"{_ROOM}.gpu_state:gpu_state",
+    "energy": f"{_ROOM}.energy:energy",
 }
 
 

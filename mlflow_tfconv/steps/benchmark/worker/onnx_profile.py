@@ -16,8 +16,15 @@ from mlflow_tfconv.steps.benchmark.examples import Batch
 from mlflow_tfconv.steps.benchmark.worker.onnx_nodes import NodeGraph, onnx_nodes
 from mlflow_tfconv.steps.benchmark.worker.onnx_recording import onnx_recording
 from mlflow_tfconv.steps.benchmark.worker.operator_calls import Recording
+from mlflow_tfconv.steps.benchmark.worker.placement import Assignment
 from mlflow_tfconv.steps.benchmark.worker.profile_files import Profile, written_profile
 from mlflow_tfconv.steps.benchmark.worker.profile_plan import ProfilePlan, profile_plan, times_ms
+from mlflow_tfconv.steps.benchmark.worker.provider_choices import (
+    RECORDED,
+    TALKATIVE,
+    compiled_nodes,
+    names_left_on_cpu,
+)
 
 if TYPE_CHECKING:
     from mlflow_tfconv.steps.benchmark.worker.opened_model import OpenedModel
@@ -40,11 +47,14 @@ def onnx_profile(
     path, device = Path(opened.job.model), _without_graphs(opened.device)
     batches = opened.examples(batch_size)
     calls = [opened.runtime.call_for(batch) for batch in batches]
-    graphs = _graphs(path, opened, device)
+    with names_left_on_cpu() as left_on_cpu:
+        graphs = _graphs(path, opened, device)
     first = min(times_ms(calls, 2))
     plan = profile_plan(first, seconds=seconds, most_runs=most_runs, nodes=_node_count(graphs))
     plain = times_ms(calls, plan.before)
-    recording = _recorded(_session(path, opened, device, _profiling(opened.folder)), batches, plan)
+    session = _session(path, opened, device, _profiling(opened.folder))
+    counts = compiled_nodes(session)
+    recording = _recorded(session, batches, plan)
     plain += times_ms(calls, plan.runs - plan.before)
     profile = Profile(
         name=path.name,
@@ -54,6 +64,7 @@ def onnx_profile(
         plain_ms=plain,
         graphs=graphs,
         notes=_notes(device, recording),
+        assignment=Assignment(device=device, counts=counts, left_on_cpu=frozenset(left_on_cpu)),
     )
     return written_profile(profile, opened.folder)
 
@@ -74,7 +85,8 @@ def _session(path: Path, opened: OpenedModel, device: Device, extra: dict[str, A
 
 
 def _profiling(folder: Path) -> dict[str, Any]:
-    return {"enable_profiling": True, "profile_file_prefix": str(folder / "onnxruntime_profile")}
+    prefix = str(folder / "onnxruntime_profile")
+    return {"enable_profiling": True, "profile_file_prefix": prefix, **RECORDED}
 
 
 def _graphs(path: Path, opened: OpenedModel, device: Device) -> dict[str, Any]:
@@ -91,7 +103,11 @@ def _optimized(path: Path, opened: OpenedModel, device: Device) -> NodeGraph | N
     if path.stat().st_size > _MOST_BYTES or device.kind == "tensorrt":
         return None
     with _passing(opened.folder / "optimized.onnx") as file:
-        options = {"optimized_model_filepath": str(file), "session.disable_prepacking": "1"}
+        options = {
+            "optimized_model_filepath": str(file),
+            "session.disable_prepacking": "1",
+            **({} if device.kind == "cpu" else TALKATIVE),
+        }
         try:
             _session(path, opened, device, options)
             return onnx_nodes(file)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mlflow_tfconv.steps.benchmark.worker.gpu_state import gpu_of_turn
 from mlflow_tfconv.steps.benchmark.worker.job import samples_file
 from mlflow_tfconv.steps.benchmark.worker.opened_model import OpenedModel
 from mlflow_tfconv.steps.benchmark.worker.scenario_batches import calls_of
@@ -39,4 +40,5 @@ def timed_turn(
         "warmup_count": timing.warmup_count,
         "steady": timing.steady,
         **timing.conditions,
+        **gpu_of_turn(opened),
     }

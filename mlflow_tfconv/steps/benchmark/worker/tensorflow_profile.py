@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from mlflow_tfconv.steps.benchmark.worker.operator_calls import Recording
+from mlflow_tfconv.steps.benchmark.worker.placement import Assignment
 from mlflow_tfconv.steps.benchmark.worker.profile_files import Profile, written_profile
 from mlflow_tfconv.steps.benchmark.worker.profile_plan import profile_plan, times_ms
+from mlflow_tfconv.steps.benchmark.worker.tensorflow_devices import tensorflow_assignment
 from mlflow_tfconv.steps.benchmark.worker.tensorflow_recording import RUN, tensorflow_recording
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ def tensorflow_profile(
         recording=recording,
         plain_ms=plain,
         notes=_notes(opened, recording),
+        assignment=_assignment(opened, batch_size),
     )
     return written_profile(profile, opened.folder)
 
@@ -66,6 +69,14 @@ def _recorded(calls: Sequence[Callable[[], object]], runs: int, folder: Path) ->
     finally:
         tf.profiler.experimental.stop()
     return tensorflow_recording(folder)
+
+
+def _assignment(opened: OpenedModel, batch_size: int) -> Assignment:
+    """On the CPU there is no other device; on a GPU the host launches what the GPU computes."""
+    if opened.device.kind == "cpu":
+        return Assignment(device=opened.device)
+    batch = opened.examples(batch_size)[0]
+    return tensorflow_assignment(opened.runtime, batch, opened.device)
 
 
 def _notes(opened: OpenedModel, recording: Recording) -> tuple[str, ...]:
