@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from mlflow_tfconv.steps.benchmark.worker import server as searching
+from mlflow_tfconv.steps.benchmark.worker import server_trials
 from mlflow_tfconv.steps.benchmark.worker.arrivals import Nanoseconds, simulated_latencies_ns
+from mlflow_tfconv.steps.benchmark.worker.server_trials import Trials
 from mlflow_tfconv.steps.benchmark.worker.serving import Run, Terms
 from mlflow_tfconv.steps.benchmark.worker.streams import Streams
 
@@ -45,11 +47,11 @@ def served(_calls: Any, arrivals: Nanoseconds, terms: Terms, *, threads: int) ->
 @pytest.fixture
 def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Search:
     """Searches with these options."""
-    monkeypatch.setattr(searching, "served", served)
+    monkeypatch.setattr(server_trials, "served", served)
     monkeypatch.setattr(searching, "streamed", streamed)
     monkeypatch.setattr(searching, "batches_of_size", lambda *_: [])
     watch = SimpleNamespace(so_far=lambda: {"busy_others": 0.0})
-    monkeypatch.setattr(searching, "MachineWatch", lambda: watch)
+    monkeypatch.setattr(server_trials, "MachineWatch", lambda: watch)
     opened: Any = SimpleNamespace(
         folder=tmp_path, runtime=None, job=SimpleNamespace(pin_threads=False), fixed_batch=lambda: 1
     )
@@ -100,7 +102,7 @@ def test_a_line_that_grows_breaks_a_rate_though_nobody_is_late_yet(
         run = served(*arguments, **named)
         return Run(times_ns=run.times_ns, idle=run.idle & False, late=0, ended="complete")
 
-    monkeypatch.setattr(searching, "served", never_idle)
+    monkeypatch.setattr(server_trials, "served", never_idle)
     found = search(latency_bound_ms=50.0)
     assert found["max_rate_per_s"] is None
     assert all(trial["line_grew"] for trial in found["trials"])
@@ -110,9 +112,38 @@ def test_a_rate_that_others_disturbed_is_tried_again(
     search: Search, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watch = SimpleNamespace(so_far=lambda: {"busy_others": 1.0})
-    monkeypatch.setattr(searching, "MachineWatch", lambda: watch)
+    monkeypatch.setattr(server_trials, "MachineWatch", lambda: watch)
     found = search(latency_bound_ms=5.0)
     broken = [trial["rate_per_s"] for trial in found["trials"] if not trial["held"]]
     assert broken
     assert all(broken.count(rate) == 2 for rate in broken)
     assert found["doubts"][-1] == "other processes used 1.0 processors"
+
+
+def test_a_rate_that_holds_once_and_never_again_is_no_rate(
+    search: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Trials.held
+
+    def held(self: Trials, rate: float, count: int, *, proof: bool) -> bool:
+        return real(self, rate, count, proof=proof) and not proof
+
+    monkeypatch.setattr(Trials, "held", held)
+    found = search(latency_bound_ms=5.0)
+    assert found["max_rate_per_s"] is None
+    assert "held once, but not a second time" in found["why"]
+
+
+def test_a_rate_that_there_is_no_time_to_confirm_is_told_as_such(
+    search: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Trials.affordable
+
+    def affordable(self: Trials, rate: float, until_s: float, share: float) -> int | None:
+        return None if share == 0.5 else real(self, rate, until_s, share)
+
+    monkeypatch.setattr(Trials, "affordable", affordable)
+    found = search(latency_bound_ms=5.0)
+    assert found["max_rate_per_s"] > 0
+    assert not found["confirmed"]
+    assert "no time for a second run" in found["why"]
