@@ -27,7 +27,7 @@ class ProfiledModel:
             knowledge of their graph they have names only.
         times_us: (nodes, runs) float32, with all that runs inside of a node.
         file: The nodes of the file; None where nobody could read them.
-        plain_ms: Median of runs without the profiler.
+        total_ms: What its nodes and the framework take together.
         profiler_us: What the profiler has added to each call, by estimate, and was taken off.
         batch_size: Examples in a run.
     """
@@ -36,7 +36,7 @@ class ProfiledModel:
     ran: tuple[GraphNode, ...]
     times_us: np.ndarray[Any, Any]
     file: NodeGraph | None
-    plain_ms: float
+    total_ms: float
     profiler_us: float
     batch_size: int
 
@@ -55,7 +55,7 @@ def profiled_model(folder: Path) -> ProfiledModel | None:
         ran=tuple(_ran(rows, graphs.get("optimized"))),
         times_us=times,
         file=graphs.get("file"),
-        plain_ms=told["plain_ms"],
+        total_ms=told["total_ms"],
         profiler_us=told["profiler_us"],
         batch_size=told["batch_size"],
     )

@@ -79,8 +79,8 @@ class _Timed:
 
     @property
     def run_ms(self) -> float:
-        """What a run takes without the profiler."""
-        return self.model.plain_ms * self.scale
+        """What a run takes."""
+        return self.model.total_ms * self.scale
 
     def of(self, nodes: Sequence[int]) -> np.ndarray[Any, Any]:
         """(runs,) float64 milliseconds of these nodes together."""
@@ -131,7 +131,7 @@ def compared_layers(
 
 
 def _scale(model: ProfiledModel, p50_ms: float | None) -> float:
-    return 1.0 if p50_ms is None or model.plain_ms <= 0 else p50_ms / model.plain_ms
+    return 1.0 if p50_ms is None or model.total_ms <= 0 else p50_ms / model.total_ms
 
 
 def _share(side: _Timed, groups: Sequence[Group], which: str) -> float:

@@ -81,25 +81,27 @@ def operator_times(runs: Sequence[Run]) -> OperatorTimes:
     )
 
 
-def without_profiler(times: OperatorTimes, plain_ms: float) -> OperatorTimes:
+def without_profiler(times: OperatorTimes, least_ms: float) -> OperatorTimes:
     """The same with the profiler's own time taken off, as far as it is known.
 
     All calls together cost what runs have become longer by. A part of a call's cost lies within its
     own time (ONNX Runtime counts the bytes of inputs and outputs there), the rest around it, and so
     within the call that it runs inside of. Nodes can't be at work for longer than a run without the
-    profiler takes: what they exceed it by is the least that lies within. For models of a few
-    microseconds a node this halves their times; for larger ones it is nothing.
+    profiler takes: what they exceed it by is the least that lies within; the quickest node has the
+    same cost in it, which is then the most. For models of a few microseconds a node this halves
+    their times; for larger ones it is nothing. The quickest runs are compared, since a machine may
+    be busier at one time than at another.
 
     Args:
         times: What was recorded.
-        plain_ms: Median of runs without the profiler.
+        least_ms: The quickest run without the profiler.
     """
     calls = _median(np.sum([node.calls for node in times.nodes], axis=0))
     nested = _median(np.sum([node.inside for node in times.nodes], axis=0))
-    plain_us = plain_ms * _US_PER_MS
-    whole = max(_median(times.run_us) - plain_us, 0.0) / max(calls, 1.0)
-    excess = _median(times.busy_us) - plain_us - nested * whole
-    within = min(max(excess / max(calls - nested, 1.0), 0.0), whole)
+    whole = max(_least(times.run_us) - least_ms * _US_PER_MS, 0.0) / max(calls, 1.0)
+    excess = _least(times.busy_us) - least_ms * _US_PER_MS - nested * whole
+    within = max(excess / max(calls - nested, 1.0), 0.0)
+    within = min(within, whole, *(_of_a_call(node) for node in times.nodes))
     nodes = [
         replace(n, own_us=np.maximum(n.own_us - n.calls * within - n.inside * (whole - within), 0))
         for n in times.nodes
@@ -108,27 +110,27 @@ def without_profiler(times: OperatorTimes, plain_ms: float) -> OperatorTimes:
     return replace(times, nodes=tuple(nodes), busy_us=times.busy_us * share, profiler_us=within)
 
 
-def where_time_goes(times: OperatorTimes, plain_ms: float | None) -> dict[str, Any]:
+def where_time_goes(times: OperatorTimes, least_ms: float | None) -> dict[str, Any]:
     """The medians as plain values, in milliseconds, with shares of the total.
 
-    The total is what a run takes without the profiler. What of it no node explains is told as time
-    outside of nodes: the framework's own. Where nodes run side by side they add up to more than a
-    run takes; that sum is then the total.
+    What of a run no node explains is told as time outside of nodes: the framework's own. It is what
+    the quickest run without the profiler takes beyond the quickest that the nodes were at work for.
+    The total is the sum; where nodes run side by side it is more than a run takes.
 
     Args:
         times: What was recorded, or what `without_profiler` made of it.
-        plain_ms: Median of runs without the profiler; None takes those with it.
+        least_ms: The quickest run without the profiler; None compares within the runs with it.
     """
-    run_ms = _median(times.run_us) / _US_PER_MS
     own = [_median(node.own_us) / _US_PER_MS for node in times.nodes]
-    busy = min(_median(times.busy_us) / _US_PER_MS, sum(own))
-    outside = max((run_ms if plain_ms is None else plain_ms) - busy, 0.0)
+    if least_ms is None:
+        outside = max(_median(times.run_us - times.busy_us) / _US_PER_MS, 0.0)
+    else:
+        outside = max(least_ms - _least(times.busy_us) / _US_PER_MS, 0.0)
     total = sum(own) + outside
     nodes = [_told(node, ms, total) for node, ms in zip(times.nodes, own, strict=True)]
     return {
         "runs": len(times.run_us),
-        "run_ms": run_ms,
-        "plain_ms": plain_ms,
+        "run_ms": _median(times.run_us) / _US_PER_MS,
         "total_ms": total,
         "outside_ms": outside,
         "outside_share": _share(outside, total),
@@ -212,6 +214,16 @@ def _told(node: NodeTimes, spent: float, total: float) -> dict[str, Any]:
 
 def _median(values: FloatArray) -> float:
     return float(np.median(values)) if len(values) else 0.0
+
+
+def _least(values: FloatArray) -> float:
+    return float(np.min(values)) if len(values) else 0.0
+
+
+def _of_a_call(node: NodeTimes) -> float:
+    """Typical time of one call, microseconds; of a node that few runs call no bound."""
+    called = node.calls > 0
+    return _median(node.own_us[called] / node.calls[called]) if called.any() else float("inf")
 
 
 def _share(part: float, total: float) -> float:

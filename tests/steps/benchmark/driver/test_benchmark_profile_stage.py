@@ -32,7 +32,7 @@ def _measured(folder: Path, times: list[float], p50_ms: float, batch_size: int =
         "name": "m",
         "graphs": {},
         "rows_of_times": [[name, "Conv"] for name in names],
-        "plain_ms": sum(times) / 1e3,
+        "total_ms": sum(times) / 1e3,
         "profiler_us": 0.0,
         "batch_size": batch_size,
     }

@@ -35,7 +35,7 @@ def _model(
             "ran": tuple(GraphNode(n, o, (), outputs.get(n, ())) for o, n in names),
             "times_us": np.array(list(times.values()), dtype=np.float32),
             "file": file,
-            "plain_ms": float(np.median(np.sum(list(times.values()), axis=0))) / 1e3,
+            "total_ms": float(np.median(np.sum(list(times.values()), axis=0))) / 1e3,
             "profiler_us": 0.0,
             "batch_size": 1,
             **changes,
