@@ -34,7 +34,9 @@ class Column:
         return f"{self.title} {self.unit}".strip()
 
 
+_PLACED, _WHOLE = "placement/time_share", 0.9995
 _MEASURED = (
+    Column(title="bound", unit="p50 ms", metric="latency/p50_ms_bound", rank=5),
     Column(title="samples/s", unit="", metric="throughput/samples_per_s", rank=2),
     Column(title="server", unit="queries/s", metric="server/max_rate_per_s", rank=2),
     Column(title="load", unit="ms", metric="startup/load_ms", rank=8),
@@ -43,7 +45,7 @@ _MEASURED = (
     Column(title="above empty", unit="MB", metric="footprint/host_peak_above_baseline_mb", rank=6),
     Column(title="GPU", unit="MB", metric="footprint/gpu_peak_mb", rank=2),
     Column(title="largest batch", unit="", metric="footprint/largest_batch", rank=4),
-    Column(title="on device", unit="share", metric="placement/time_share", rank=5),
+    Column(title="on device", unit="share", metric=_PLACED, rank=5),
     Column(title="energy", unit="J/1,000", metric="energy/j_per_1000", rank=5),
 )
 _LATENCY = re.compile(r"latency/p(50|99)_ms(?:_b(\d+))?")
@@ -72,7 +74,9 @@ def columns(rows: Iterable[VariantReport], primary: str | None = None) -> list[C
         *([] if quality is None else [_quality(quality)]),
         Column(title="agreement", unit="", metric="quality/agreement", rank=5, digits=4),
     ]
-    return [c for c in (*first, *_latencies(found), *_MEASURED) if c.metric in found]
+    whole = [row.metrics.get(_PLACED, 1.0) > _WHOLE for row in rows]
+    hidden = {_PLACED} if all(whole) else set()  # where all is on the device, that says nothing
+    return [c for c in (*first, *_latencies(found), *_MEASURED) if c.metric in found - hidden]
 
 
 def number(value: float | None, digits: int = 3) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -62,6 +62,17 @@ def between(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f"{number(low)} to {number(high)}"
 
 
+def flat(values: Mapping[str, Any], before: str = "") -> dict[str, str]:
+    """Nested plain values under dotted names; what is None or empty is left out."""
+    found: dict[str, str] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{before}{name}.")
+        elif value is not None and value != () and value != []:
+            found[f"{before}{name}"] = _text_of_setting(value)
+    return found
+
+
 def _is_number(cell: Any) -> bool:
     return isinstance(cell, Shown) or (isinstance(cell, Real) and not isinstance(cell, bool))
 
@@ -72,3 +83,9 @@ def _text(cell: Any) -> str:
     if isinstance(cell, int) and not isinstance(cell, bool):
         return f"{cell:,}"
     return number(float(cell)) if isinstance(cell, Real) and _is_number(cell) else str(cell)
+
+
+def _text_of_setting(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(str(item) for item in value)
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -10,6 +10,7 @@ import jinja2
 from mlflow_tfconv.artifacts import Reports, VariantReport
 from mlflow_tfconv.steps.benchmark.report.columns import Column, columns, number, quality_metric
 from mlflow_tfconv.steps.benchmark.report.curves import HEIGHT, WIDTH, curves
+from mlflow_tfconv.steps.benchmark.report.grids import flat
 from mlflow_tfconv.steps.benchmark.report.meanings import meanings
 from mlflow_tfconv.steps.benchmark.report.panels import bounds_in_words, panels
 from mlflow_tfconv.steps.benchmark.report.scatter import scatter
@@ -21,7 +22,7 @@ from mlflow_tfconv.steps.benchmark.report.standing import (
     standing,
 )
 from mlflow_tfconv.steps.benchmark.report.summary_table import shared_notes
-from mlflow_tfconv.steps.benchmark.report.variant_section import flat, variant_section
+from mlflow_tfconv.steps.benchmark.report.variant_section import variant_section
 
 _PAGE = Path(__file__).parent / "page.html"
 _RANK = 6  # columns from here on stand below, with all numbers

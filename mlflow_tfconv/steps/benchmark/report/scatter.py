@@ -10,7 +10,7 @@ from mlflow_tfconv.steps.benchmark.report.columns import columns, number, qualit
 from mlflow_tfconv.steps.benchmark.report.standing import reference_of
 
 _WIDE = 10.0  # times between the fastest and the slowest, from which on the axis is logarithmic
-_EDGE = 0.08  # of the frame, around the points
+_EDGE = 0.12  # of the frame, around the points
 _NEAR = 4.0  # percent: points that would hide each other
 _ASIDE = 1.5  # widths of a point to the right
 

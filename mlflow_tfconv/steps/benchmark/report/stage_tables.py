@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from mlflow_tfconv.steps.benchmark.report.grids import Grid, between, grid, percent
+from mlflow_tfconv.steps.benchmark.report.grids import Grid, between, flat, grid, percent
 
 Details = Mapping[str, Any]
 _MB = 1e6
@@ -27,6 +27,7 @@ def stage_grids(details: Details) -> Iterator[Grid]:
         found = stage_details(details, name)
         if found:
             yield from (table for table in tables(found) if table.rows)
+    yield from (table for table in _gpu(details) if table.rows)
 
 
 def _operators(profile: Details) -> Iterator[Grid]:
@@ -74,13 +75,43 @@ def _slower_layers(found: Details) -> Iterator[Grid]:
     yield grid(f"Layers that became slower than in {reference}", headings, rows[:_MOST_ROWS])
 
 
-def _placement(found: Details) -> Iterator[Grid]:
+def _placement(profile: Details) -> Iterator[Grid]:
+    """Where it ran, when that is more than one place."""
+    found = profile.get("placement") or {}
+    places, copies = found.get("places") or (), found.get("copies") or {}
     rows = [
-        [name, row.get("nodes"), row.get("ms"), percent(row.get("share"))]
-        for name, row in (found.get("providers") or {}).items()
-        if isinstance(row, Mapping)
+        [
+            row.get("place"),
+            row.get("nodes"),
+            percent(row.get("node_share")),
+            row.get("ms"),
+            percent(row.get("time_share")),
+        ]
+        for row in (places if len(places) > 1 else ())
     ]
-    yield grid("Which device ran it", ("provider", "nodes", "ms a run", "share"), rows)
+    note = f"{copies['nodes']} copies between devices in a run." if copies.get("nodes") else ""
+    headings = ("place", "nodes", "of the nodes", "ms a run", "of the time")
+    yield grid("Which device ran it", headings, rows, note)
+
+
+def _bound(found: Details) -> Iterator[Grid]:
+    rows = [
+        [name.removeprefix("latency/"), ms] for name, ms in (found.get("percentiles") or {}).items()
+    ]
+    title = "Latency with inputs and outputs left on the device"
+    yield grid(title, ("percentile", "ms"), rows)
+
+
+def _energy(found: Details) -> Iterator[Grid]:
+    rows = [[row.get("batch_size"), row.get("j_per_1000")] for row in found.get("sizes") or ()]
+    yield grid("Energy", ("batch", "J for 1,000 examples"), rows)
+
+
+def _gpu(details: Details) -> Iterator[Grid]:
+    """Its state before and after the timing, side by side."""
+    before, after = (flat(stage_details(details, name)) for name in ("gpu_before", "gpu_after"))
+    rows = [[name, before.get(name), after.get(name)] for name in {**before, **after}]
+    yield grid("The GPU", ("", "before", "after"), rows)
 
 
 def _offline(found: Details) -> Iterator[Grid]:
@@ -193,7 +224,9 @@ def _mb(size: float | None) -> float | None:
 _TABLES: Sequence[tuple[str, Callable[[Details], Iterator[Grid]]]] = (
     ("profile", _operators),
     ("layers", _slower_layers),
-    ("placement", _placement),
+    ("profile", _placement),
+    ("bound", _bound),
+    ("energy", _energy),
     ("offline", _offline),
     ("server", _server),
     ("concurrent", _concurrent),

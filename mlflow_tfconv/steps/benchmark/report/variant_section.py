@@ -8,7 +8,7 @@ from typing import Any
 
 from mlflow_tfconv.artifacts import Reports, VariantReport
 from mlflow_tfconv.steps.benchmark.report.columns import number
-from mlflow_tfconv.steps.benchmark.report.grids import Grid, Shown, grid
+from mlflow_tfconv.steps.benchmark.report.grids import Grid, Shown, flat, grid
 from mlflow_tfconv.steps.benchmark.report.meanings import meaning
 from mlflow_tfconv.steps.benchmark.report.panels import bounds_in_words
 from mlflow_tfconv.steps.benchmark.report.stage_tables import stage_grids
@@ -50,17 +50,6 @@ def variant_section(row: VariantReport, reports: Reports) -> VariantSection:
     )
 
 
-def flat(values: Mapping[str, Any], before: str = "") -> dict[str, str]:
-    """Nested plain values under dotted names; what is None or empty is left out."""
-    found: dict[str, str] = {}
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            found |= flat(value, f"{before}{name}.")
-        elif value is not None and value != () and value != []:
-            found[f"{before}{name}"] = _text_of_setting(value)
-    return found
-
-
 def _own_grid(table: Mapping[str, Any]) -> Grid:
     rows = [list(row) for row in table.get("rows") or ()]
     return grid(str(table["title"]), table["columns"], rows, str(table.get("note") or ""))
@@ -93,10 +82,7 @@ def _settings(details: Mapping[str, Any]) -> dict[str, str]:
         for name, value in told.items()
         if isinstance(value, str | int | float) and not isinstance(value, bool)
     }
+    placed = told.get("placement")
+    if isinstance(placed, Mapping) and "pinned" in placed:
+        plain["threads are bound to processors"] = "yes" if placed["pinned"] else "no"
     return {name: text for name, text in flat(plain).items() if len(text) <= _LONGEST}
-
-
-def _text_of_setting(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return ", ".join(str(item) for item in value)
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

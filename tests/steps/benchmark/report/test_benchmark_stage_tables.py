@@ -111,3 +111,24 @@ def test_columns_without_a_value_are_left_out() -> None:
 )
 def test_shares_are_short(share: float | None, text: str) -> None:
     assert percent(share) == text
+
+
+def test_places_are_shown_where_there_are_several() -> None:
+    places = [{"place": name, "nodes": 5, "node_share": 0.5, "ms": 1.0} for name in ("CUDA", "CPU")]
+    one, two = ({"placement": {"places": p, "copies": {"nodes": 2}}} for p in (places[:1], places))
+    assert tables(profile=one) == {}
+    found = tables(profile=two)["Which device ran it"]
+    assert found.rows[1] == ("CPU", "5", "50 %", "1.00")
+    assert found.note == "2 copies between devices in a run."
+
+
+def test_what_a_gpu_tells_is_shown() -> None:
+    found = tables(
+        gpu_before={"clocks": {"sm_mhz": 1980}},
+        gpu_after={"clocks": {"sm_mhz": 1200}, "throttled": ["heat"]},
+        bound={"percentiles": {"latency/p50_ms_bound": 0.5}},
+        energy={"sizes": [{"batch_size": 1, "j_per_1000": 12.0}]},
+    )
+    assert found["The GPU"].rows == (("clocks.sm_mhz", "1,980", "1,200"), ("throttled", "", "heat"))
+    assert found["Energy"].rows == (("1", "12.0"),)
+    assert len(found) == 3
