@@ -29,7 +29,9 @@ print(features.shape)
 
 def test_a_program_ends_that_has_read_half_of_a_stream(tmp_path: Path) -> None:
     folder = blocks(tmp_path, 600)
-    command = [sys.executable, "-c", HALF_READ, str(folder)]
+    script = tmp_path / "half.py"
+    script.write_text(HALF_READ)
+    command = [sys.executable, str(script), str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "(256, 40000)"
