@@ -27,7 +27,7 @@ from mlflow_tfconv.steps.benchmark.estimate.onnx_shapes import (
 )
 from mlflow_tfconv.steps.benchmark.estimate.scaled import Found, live_set_at
 
-#: Measured on six models (tests/benchmarks/memory_estimates.md): 1.3 to 1.7.
+#: Measured on four models (tests/benchmarks/memory_estimates.md): 1.4 to 1.8.
 _CONVOLUTION_COPIES = 1.5
 _HALF = ("float16", "bfloat16")
 

@@ -2,42 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mlflow_tfconv.steps.benchmark.estimate.live_set import Operation
 
 _VIEWS = frozenset({"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Dropout"})
-#: Kernels that may write into their input: `MayInplace` in ONNX Runtime's registrations.
+#: Kernels that write into their input when nobody needs it any more: those of ONNX Runtime 1.31 whose
+#: arena was seen not to grow for them (elementwise arithmetic is not among them).
 _OVERWRITING = frozenset(
     {
-        "Abs",
-        "Add",
-        "Ceil",
+        "Celu",
         "Clip",
-        "Div",
         "Elu",
-        "Exp",
-        "Floor",
         "HardSigmoid",
         "LeakyRelu",
-        "Log",
-        "Mul",
-        "Neg",
-        "Pow",
-        "Reciprocal",
+        "LogSoftmax",
         "Relu",
         "Selu",
         "Sigmoid",
+        "Softmax",
         "Softplus",
         "Softsign",
-        "Sqrt",
-        "Sub",
-        "Sum",
         "Tanh",
         "ThresholdedRelu",
     }
 )
+
+
+_CONVOLUTIONS = frozenset({"Conv", "FusedConv"})
 
 
 def operations_of(
@@ -51,6 +44,7 @@ def operations_of(
         weights: Names of values that stand for weights, besides the graph's initializers.
     """
     constants = constant_values(graph, weights)
+    maker = {name: node.op_type for node in graph.node for name in node.output}
     found = []
     for node in graph.node:
         if set(node.output) <= constants:
@@ -63,11 +57,16 @@ def operations_of(
                 reads=tuple(name for name in reads if name and name not in constants),
                 writes=tuple(filter(None, node.output)),
                 views=node.op_type in _VIEWS,
-                overwrites=node.op_type in _OVERWRITING,
+                overwrites=node.op_type in _OVERWRITING or _joins_convolution(node, maker),
                 inner_bytes=max(map(body_bytes, bodies), default=0),
             )
         )
     return found
+
+
+def _joins_convolution(node: Any, maker: Mapping[str, str]) -> bool:
+    """Whether it is a sum that becomes part of a convolution, which adds to what is there."""
+    return node.op_type == "Add" and any(maker.get(name) in _CONVOLUTIONS for name in node.input)
 
 
 def constant_values(graph: Any, weights: frozenset[str] = frozenset()) -> set[str]:
