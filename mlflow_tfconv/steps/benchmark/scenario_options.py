@@ -23,7 +23,7 @@ class OfflineOptions:
             best size is the smallest that is within this share of the highest throughput.
         largest_batch: Doubling ends here at the latest.
         memory_limit_mb: A size that would take more memory than this (10^6 bytes, of the process on
-            the CPU) is not tried; None leaves a fifth of what is free.
+            the CPU) is not tried; nothing leaves a fifth of what is free.
         min_time_s: Each size is timed for at least this long,
         min_count: and at least this often.
         time_limit_s: The sweep ends when the next size would take it beyond this.
@@ -53,7 +53,7 @@ class ServerOptions:
     """Queries that arrive at random: the highest rate that keeps a bound on the latency.
 
     Attributes:
-        latency_bound_ms: The bound, from arrival to answer; None takes five times the median of a
+        latency_bound_ms: The bound, from arrival to answer; nothing takes five times the median of a
             single stream, twice its 99th percentile or 1 ms, whichever is most: of the reference,
             so that all variants are held to the same bound.
         quantile: This share of the queries must keep the bound,
@@ -97,7 +97,7 @@ class ConcurrentOptions:
         sharing: "one_session": all streams call one session; "own_sessions": each loads the model.
         batch_size: Samples a call.
         intra_op_threads: Threads inside an operation of each of the own sessions (ONNX Runtime
-            only: TensorFlow's sessions share their threads); None takes the device's.
+            only: TensorFlow's sessions share their threads); nothing takes the device's.
         min_time_s: Each combination is timed for at least this long,
         min_count: and each of its streams at least this often.
         time_limit_s: Combinations that would begin later than this are left out.

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from mlflow_tfconv.errors import BenchmarkError
 
 AFFINITIES = "session.intra_op_thread_affinities"
 _THREADS = "intra_op_num_threads"
@@ -42,7 +45,7 @@ class Pinning:
         return {**options, AFFINITIES: affinities(tied)} if tied else options
 
 
-def pinned_process(threads: int | None) -> Pinning | None:
+def pinned_process(threads: int | None) -> Pinning:
     """Ties this process, with all threads it has and will have, to as many processors as threads.
 
     Different cores come first, and only then the second threads of cores.
@@ -50,15 +53,19 @@ def pinned_process(threads: int | None) -> Pinning | None:
     Args:
         threads: Threads inside an operation; None takes one for each core that may be used.
 
-    Returns:
-        None where the system knows no affinities.
+    Raises:
+        BenchmarkError: The system does not let threads be tied.
     """
     if not hasattr(os, "sched_setaffinity"):
-        return None
+        raise _not_here(f"{sys.platform} knows no affinities of threads")
     rounds = _by_core(os.sched_getaffinity(0))
     cores = sum(1 for number, _ in rounds if number == 0)
     count = threads or min(cores, _quota())
     chosen = tuple(processor for _, processor in rounds)[:count]
+    try:
+        os.sched_setaffinity(0, chosen)
+    except OSError as error:  # a sandbox forbids it
+        raise _not_here(str(error)) from error
     for thread in _threads():
         with suppress(ProcessLookupError):  # it has ended meanwhile
             os.sched_setaffinity(thread, chosen)
@@ -101,6 +108,15 @@ def thread_placement(*, pinned: bool) -> dict[str, Any]:
         "processors": list(used_processors()),
         "threads": dict(sorted(counts.items())),
     }
+
+
+def _not_here(why: str) -> BenchmarkError:
+    return BenchmarkError(
+        "Threads can't be pinned here.",
+        received=why,
+        expected="a system that lets threads be tied to processors (Linux)",
+        fix="Leave out benchmark.pin_threads.",
+    )
 
 
 def _affinities() -> list[tuple[int, ...]]:

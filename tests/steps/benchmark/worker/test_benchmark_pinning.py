@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from mlflow_tfconv.errors import BenchmarkError
 from mlflow_tfconv.steps.benchmark.worker.pinning import (
     AFFINITIES,
     Pinning,
     affinities,
+    pinned_process,
     thread_placement,
 )
 
@@ -64,6 +66,18 @@ def test_the_kernel_tells_where_threads_are() -> None:
     assert found["pinned"] is False
     assert set(os.sched_getaffinity(0)) <= set(found["processors"])
     assert sum(found["threads"].values()) >= 1
+
+
+def test_where_threads_can_not_be_tied_that_is_an_error_and_no_silence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def forbidden(*_: Any) -> None:
+        raise PermissionError("not in this sandbox")
+
+    monkeypatch.setattr(os, "sched_setaffinity", forbidden)
+    with pytest.raises(BenchmarkError, match="can't be pinned") as error:
+        pinned_process(1)
+    assert "pin_threads" in (error.value.fix or "")
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two processors")
