@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import platform
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from mlflow_tfconv.installation import ENTRY_NAME, Facts, gathered_facts, normal_name
 
@@ -107,8 +107,9 @@ def _tensorflow(facts: Facts) -> Iterator[Finding]:
     yield Finding(
         level="broken",
         subject="TensorFlow",
-        text=f"{built}, does not see the GPU that the driver has",
-        fix="pip install 'tensorflow[and-cuda]>=2.18,<2.22', and check that "
+        text=f"{built}, does not see the GPU that the driver has{_because(said)}",
+        fix=said.get("fix")
+        or "pip install 'tensorflow[and-cuda]>=2.18,<2.22', and check that "
         "CUDA_VISIBLE_DEVICES and LD_LIBRARY_PATH do not hide it",
     )
 
@@ -152,8 +153,9 @@ def _onnxruntime(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             level="broken",
             subject="ONNX Runtime",
-            text=f"{built}, can't open a session: {said['error']}",
-            fix=f"pip install {_CUDA_12_ORT}" if facts.gpus else _reinstall_onnxruntime(),
+            text=f"{built}, can't open a session: {said['error']}{_because(said)}",
+            fix=said.get("fix")
+            or (f"pip install {_CUDA_12_ORT}" if facts.gpus else _reinstall_onnxruntime()),
         )
     elif facts.gpus and not cuda:
         yield Finding(
@@ -258,6 +260,11 @@ def _onnxruntime_version(facts: Facts) -> str:
 def _tensorflow_version(facts: Facts) -> str | None:
     names = ("tensorflow", "tensorflow-cpu")
     return next((facts.versions[name] for name in names if name in facts.versions), None)
+
+
+def _because(said: Mapping[str, Any]) -> str:
+    """Driver and libraries, found and missing, as the errors of devices tell them."""
+    return f": {said['why']}" if said.get("why") else ""
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -24,15 +24,27 @@ from mlflow_tfconv.errors import TfconvError
 ENTRY_GROUP, ENTRY_NAME = "mlflow.run_context_provider", "tfconv"
 _PROBE_LIMIT_S = 120
 _TENSORFLOW_PROBE = """
-import json, tensorflow as tf
-print(json.dumps({"version": tf.__version__, "build": dict(tf.sysconfig.get_build_info()),
-                  "gpus": [gpu.name for gpu in tf.config.list_physical_devices("GPU")]}))
+import json, sys, tensorflow as tf
+from mlflow_tfconv.device import Device, apply_to_tensorflow
+from mlflow_tfconv.errors import DeviceError
+told = {"version": tf.__version__, "build": dict(tf.sysconfig.get_build_info()),
+        "gpus": [gpu.name for gpu in tf.config.list_physical_devices("GPU")]}
+try:
+    apply_to_tensorflow(Device.parse(sys.argv[1]))
+except DeviceError as error:
+    told |= {"why": error.received, "fix": error.fix}
+print(json.dumps(told))
 """
 _ONNXRUNTIME_PROBE = """
 import json, sys, onnxruntime
 from mlflow_tfconv.device import Device, proved_onnxruntime
-proved_onnxruntime(Device.parse(sys.argv[1]))
-print(json.dumps({"version": onnxruntime.__version__}))
+from mlflow_tfconv.errors import DeviceError
+told = {"version": onnxruntime.__version__}
+try:
+    proved_onnxruntime(Device.parse(sys.argv[1]))
+except DeviceError as error:
+    told |= {"error": error.what, "why": error.received, "fix": error.fix}
+print(json.dumps(told))
 """
 
 
@@ -47,8 +59,9 @@ class Facts:
         driver: The NVIDIA driver in words.
         gpus: Number of GPUs; 0 without a driver.
         onnxruntime_build: `package_name` and `cuda_version` of the files that are really there.
-        tensorflow: version, build and gpus, or `error`.
-        onnxruntime: version, or `error`: of a session on the GPU when there is one.
+        tensorflow: version, build and gpus, or `error`; `why` and `fix` when it can't use the GPU.
+        onnxruntime: version; `error` of a session, on the GPU when there is one, with `why` and
+            `fix` where they are known.
     """
 
     versions: Mapping[str, str]
@@ -73,7 +86,7 @@ def gathered_facts() -> Facts:
         driver=driver_state(),
         gpus=gpus,
         onnxruntime_build=_onnxruntime_build(),
-        tensorflow=probed(_TENSORFLOW_PROBE),
+        tensorflow=probed(_TENSORFLOW_PROBE, device),
         onnxruntime=probed(_ONNXRUNTIME_PROBE, device),
     )
 

@@ -75,6 +75,17 @@ def test_an_onnxruntime_that_falls_back_is_broken() -> None:
     assert "<1.27" in str(finding.fix)
 
 
+def test_the_doctor_and_the_errors_of_devices_say_the_same() -> None:
+    why = "NVIDIA driver 550.54 (CUDA up to 12.4), 1 GPU; missing: libcudnn.so.9 (not found)"
+    told_so = {"version": "1.31.1", "error": "fell back", "why": why, "fix": "pip install this"}
+    finding = told(onnxruntime=told_so)["ONNX Runtime"]
+    assert finding.text.endswith(why)
+    assert finding.fix == "pip install this"
+    blind = {"version": "2.21.0", "build": {}, "gpus": [], "why": why, "fix": "pip install that"}
+    assert why in told(tensorflow=blind)["TensorFlow"].text
+    assert told(tensorflow=blind)["TensorFlow"].fix == "pip install that"
+
+
 def test_sqlalchemy_2_1_breaks_mlflow_2_22_only() -> None:
     new = {"sqlalchemy": "2.1.0"}
     assert "SQLAlchemy" not in told(versions=new)

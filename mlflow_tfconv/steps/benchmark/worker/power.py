@@ -136,13 +136,9 @@ def power_meter(index: int, nvml: Any = None) -> PowerMeter:
     try:
         nvml.nvmlInit()
         handle = nvml_handle(nvml, index)
-        divided = bool(nvml.nvmlDeviceGetMigMode(handle)[0])
+        divided = _is_divided(nvml, handle)
     except nvml.NVMLError as e:
-        if _is_gone(nvml, e) or "handle" not in locals():
-            raise DeviceError("The GPU's energy can't be measured.", received=f"NVML: {e}") from e
-        divided = False
-    except AttributeError:
-        divided = False
+        raise DeviceError("The GPU's energy can't be measured.", received=f"NVML: {e}") from e
     if divided:
         raise DeviceError(
             "The energy of a part of a GPU (MIG) is told by nobody.",
@@ -150,6 +146,18 @@ def power_meter(index: int, nvml: Any = None) -> PowerMeter:
             expected="a whole GPU",
         )
     return PowerMeter(nvml, handle)
+
+
+def _is_divided(nvml: Any, handle: Any) -> bool:
+    """A GPU that knows nothing of MIG is whole."""
+    try:
+        return bool(nvml.nvmlDeviceGetMigMode(handle)[0])
+    except AttributeError:
+        return False
+    except nvml.NVMLError as e:
+        if _is_gone(nvml, e):
+            raise
+        return False
 
 
 def _called_for(call: Callable[[], object], seconds: float) -> int:
