@@ -39,6 +39,7 @@ def memory_findings(told: Mapping[str, Any], folder: Path) -> Findings:
         details={
             **told,
             "method": _methods(host, gpu),
+            "allowed": _allowed(told, gpu),
             "largest_batch": largest,
             "curve": _drawn(curve, told, folder),
         },
@@ -73,6 +74,15 @@ def _drawn(curve: Mapping[str, Any], told: Mapping[str, Any], folder: Path) -> M
     if not curve:
         return {}
     return {**curve, **drawn_curve(folder / curve["file"], told.get("phases", ()))}
+
+
+def _allowed(told: Mapping[str, Any], gpu: Mapping[str, Any]) -> dict[str, float]:
+    """What was allowed beside what was used, in MB; empty where there was no limit."""
+    limit, used = told.get("gpu_limit_bytes"), _gpu_peak(gpu)
+    if limit is None:
+        return {}
+    found = {"allowed_mb": limit / _MB}
+    return found if used is None else {**found, "used_mb": used / _MB}
 
 
 def _methods(host: Mapping[str, Any], gpu: Mapping[str, Any]) -> dict[str, str]:

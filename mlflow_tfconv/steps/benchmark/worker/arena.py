@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from mlflow_tfconv.steps.benchmark.worker.allocator_memory import arenas_of_prof
 if TYPE_CHECKING:
     from mlflow_tfconv.steps.benchmark.worker.opened_model import OpenedModel
 
-_RUNS = 3  # the second run with a shape is the first with a plan of its memory
+_RUNS = 2  # the second run with a shape is the first with a plan of its memory
 
 
 def arena(opened: OpenedModel) -> dict[str, Any]:
@@ -31,7 +31,9 @@ def arena(opened: OpenedModel) -> dict[str, Any]:
         "enable_profiling": True,
         "profile_file_prefix": str(opened.folder / "arena_profile"),
     }
-    session = onnxruntime_session(Path(opened.job.model), opened.device, options)
+    plain = replace(opened.device.options, cuda_graphs=False)  # a graph has no nodes to tell of
+    device = replace(opened.device, options=plain)
+    session = onnxruntime_session(Path(opened.job.model), device, options)
     for batch in opened.examples(size)[:1] * _RUNS:
         session.run(None, batch)
     file = Path(session.end_profiling())

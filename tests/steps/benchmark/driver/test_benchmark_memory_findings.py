@@ -113,6 +113,7 @@ def test_what_was_allowed_and_what_was_used_are_told_together() -> None:
     assert found.metrics["footprint/gpu_peak_mb"] == 2099
     assert found.metrics["footprint/activations_mb"] == 1499
     assert "was allowed 1,024 MB of GPU memory and used 2,099 MB" in found.notes[0]
+    assert found.details["allowed"] == {"allowed_mb": 1024, "used_mb": 2099}
 
 
 @pytest.mark.parametrize(

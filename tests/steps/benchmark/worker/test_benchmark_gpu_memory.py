@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import time
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mlflow_tfconv.steps.benchmark.worker.gpu_memory import GpuMemory, opened_gpu_memory
+from mlflow_tfconv.steps.benchmark.worker.memory_watch import MemoryWatch
 
 _MB = 1_000_000
 
@@ -132,6 +136,21 @@ def test_each_phase_has_a_peak_of_its_own() -> None:
     memory.glance()
     assert memory.peak_since()["peak_bytes"] == 300 * _MB
     assert memory.peak()["peak_bytes"] == 800 * _MB
+
+
+def test_a_watch_reads_the_gpu_with_each_phase_and_on_the_curve(tmp_path: Path) -> None:
+    nvml = FakeNvml()
+    watch = MemoryWatch(gpu=opened(nvml), interval_s=0.001)
+    watch.begin()
+    for name, used in (("load", 400), ("b1", 900)):
+        with watch.phase(name):
+            nvml.used = used * _MB
+            time.sleep(0.02)
+    told = watch.told(tmp_path)
+    assert [phase["gpu_peak_bytes"] for phase in told["phases"]] == [300 * _MB, 800 * _MB]
+    assert told["gpu"]["peak_bytes"] == 800 * _MB
+    assert told["gpu"]["total_bytes"] == 8000 * _MB
+    assert np.nanmax(np.load(tmp_path / told["curve"]["file"])[:, 3]) == 800
 
 
 def test_gpu_memory_that_was_never_seen_is_not_zero_but_unknown() -> None:
