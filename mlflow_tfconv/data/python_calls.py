@@ -12,17 +12,21 @@ from typing import Any
 import tensorflow as tf
 
 _QUIET_S = 0.05
-_PATIENCE_S = 10.0
 
 
-class _Calls:
+class Calls:
     """All calls of this process that streams have made.
 
     TensorFlow ends a stream by waiting for its threads. A thread that wants to run Python while the
     interpreter is being taken apart never comes back (TensorFlow 2.21, Python 3.11), so a program
     that ended with a stream half read hung for ever. Before that point calls are refused: streams
     stop at the first error.
+
+    Attributes:
+        patience_s: How long the end waits for a call.
     """
+
+    patience_s = 10.0
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -53,14 +57,14 @@ class _Calls:
         """Refuses calls from now on, and waits for those under way and those that still come."""
         with self._changed:
             self._refused = True
-            self._changed.wait_for(lambda: not self._running, timeout=_PATIENCE_S)
+            self._changed.wait_for(lambda: not self._running, timeout=self.patience_s)
         while time.monotonic() - self._last < _QUIET_S:
             time.sleep(_QUIET_S)
 
 
 @cache
-def _calls() -> _Calls:
-    return _Calls()
+def _calls() -> Calls:
+    return Calls()
 
 
 def python_call(
