@@ -26,12 +26,12 @@ from mlflow_tfconv.steps.benchmark.worker.memory import memory
 from mlflow_tfconv.steps.benchmark.worker.opened_model import OpenedModel
 from mlflow_tfconv.steps.benchmark.worker.opening import open_model
 
-_EXAMPLE = 4 * 250_000  # bytes that one example takes in the model below
+_EXAMPLE = 4 * 100_000  # bytes that one example takes in the model below
 
 
 @pytest.fixture
 def wide_model(tmp_path: Path) -> Path:
-    """x (n, 8) -> 250,000 floats an example -> their sum."""
+    """x (n, 8) -> 100,000 floats an example -> their sum."""
     graph = helper.make_graph(
         [
             helper.make_node("MatMul", ["x", "w"], ["h"]),
@@ -41,7 +41,7 @@ def wide_model(tmp_path: Path) -> Path:
         "wide",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 8])],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 1])],
-        [numpy_helper.from_array(np.ones((8, 250_000), np.float32), "w")],
+        [numpy_helper.from_array(np.ones((8, 100_000), np.float32), "w")],
     )
     path = tmp_path / "wide.onnx"
     opsets = [helper.make_opsetid("", 17)]
@@ -81,7 +81,7 @@ def test_the_estimate_is_told_for_the_same_sizes_with_the_largest_batch(
     assert told["largest_size"] == 64
     assert told["activations"]["64"]["size_bytes"] == 64 * (_EXAMPLE + 4)
     assert told["peak_mb"][str(64)] > told["peak_mb"][str(1)]
-    assert 64 < told["largest_batch"] < 1000
+    assert 64 < told["largest_batch"] < 2000
     assert told["complete"]
 
 
