@@ -44,7 +44,10 @@ _NEEDS = (
     (r".*/p95_ms.*", "A p95 needs 20 timings: raise min_count, or give more time."),
     (r".*/p99_ms.*", "A p99 needs 100 timings: raise min_count, or give more time."),
     (r"(latency|throughput)/.*_b\d+", "Give this batch size, too."),
-    (r"server/.*", "Ask for the scenario `server`."),
+    (
+        r"server/.*",
+        "Ask for the scenario `server`; if it was asked for, a note says why there is no number.",
+    ),
     (r"concurrent/.*", "Ask for the scenario `concurrent`."),
     (r"throughput/best_batch", "Ask for the scenario `offline`."),
     (r"footprint/gpu.*|energy/.*", "Measure on a GPU: device `cuda:0`."),

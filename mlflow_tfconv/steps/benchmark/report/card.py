@@ -48,7 +48,7 @@ def _remarks(rows: Sequence[VariantReport]) -> Iterator[Text]:
     for row in rows:
         for note in row.notes:
             if note not in shared:
-                yield Text(text=f"{row.run_name} {note}.")
+                yield Text(text=f"{row.run_name}: {note}.")
     for row in rows:
         if row.failure:
             yield Text(text=f"{row.run_name} failed: {row.failure}")

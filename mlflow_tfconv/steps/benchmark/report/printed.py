@@ -66,4 +66,4 @@ def _remarks(reports: Reports) -> Iterator[Text]:
     if own:
         yield Text()
     for row, note in own:
-        yield Text.assemble((row.run_name, "bold"), f" {note}")
+        yield Text.assemble((row.run_name, "bold"), f": {note}")

@@ -85,7 +85,7 @@ def _table(reports: Reports, shown: Sequence[Column]) -> Table:
     against = "" if reference is None else f"against {reference.run_name}"
     titles = [t for c in shown for t in (c.heading, *([against] if c.metric in compared else []))]
     said = [caption(reports), legend(reports)]
-    said += [f"Each {note}" for note in shared_notes(reports.rows)]
+    said += [f"Each: {note}" for note in shared_notes(reports.rows)]
     return _without_empty(
         Table(columns=("variant", *titles, ""), rows=rows, caption=". ".join(filter(None, said)))
     )

@@ -20,7 +20,7 @@ def test_it_names_what_failed_and_what_may_be_wrong(reports: Reports) -> None:
     assert card.title == "3 of 4 variants measured on cpu; 1 failed"
     assert said == [
         "Compared with base/onnx on 1,000 examples.",
-        "same/onnx may be unstable, because of other load.",
+        "same/onnx: may be unstable, because of other load.",
         "bad/onnx failed: It crashed.\n  Fix: x",
     ]
 

@@ -50,7 +50,7 @@ def test_it_holds_what_the_details_tell(reports: Reports) -> None:
     assert "Operators that take most time operator ms a run share Conv 0.612 61 %" in text
     assert "base/onnx: host peak 100 MB in 3.00 s; dashed: loaded" in text
     assert "It crashed. Fix: x" in text
-    assert "It may be unstable, because of other load." in text
+    assert "May be unstable, because of other load." in text
     assert "server.precision 0.05" in text
     assert "latency/p50_ms Time from input to output, median." in text
 

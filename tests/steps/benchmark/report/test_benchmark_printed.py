@@ -45,7 +45,7 @@ def test_long_names_are_broken_and_leave_room_for_the_numbers(reports: Reports) 
 
 def test_notes_stand_below_and_failures_are_named(reports: Reports) -> None:
     found = lines(reports, 100)
-    assert found[-1] == "same/onnx may be unstable, because of other load"
+    assert found[-1] == "same/onnx: may be unstable, because of other load"
     assert any(line.startswith("bad/onnx") and line.endswith("failed") for line in found)
 
 

@@ -59,4 +59,4 @@ def test_what_is_true_of_all_is_said_once() -> None:
     failed = VariantReport(run_name="c/onnx", failure="It crashed.")
     table = BenchmarkReport(Reports(rows=(*rows, failed))).table()
     assert [row[-1] for row in table.rows] == ["", "", "failed"]
-    assert table.caption.endswith(". Each was timed with made-up inputs")
+    assert table.caption.endswith(". Each: was timed with made-up inputs")
