@@ -34,9 +34,13 @@ QUICK: dict[str, Any] = {"min_time_s": 0.02, "min_count": 3}
 def opened(tmp_path: Path, make_model: Any) -> Any:
     """An opened tiny model."""
 
-    def make(**model: Any) -> OpenedModel:
+    def make(device: str = "cpu", **model: Any) -> OpenedModel:
         job = Job(
-            model=str(make_model(**model)), format="onnx", folder=str(tmp_path), batch_sizes=(1, 4)
+            model=str(make_model(**model)),
+            format="onnx",
+            folder=str(tmp_path),
+            device=device,
+            batch_sizes=(1, 4),
         )
         opened = OpenedModel.of(job)
         obeyed(opened, "open", {})
@@ -200,3 +204,37 @@ def test_scenarios_need_numpy_and_onnxruntime_only(make_model: Any, tmp_path: Pa
     heavy = {"tensorflow", "mlflow", "keras", "pandas", "onnx", "pydantic", "pyarrow", "scipy"}
     assert "onnxruntime" in loaded
     assert not loaded & heavy
+
+
+@pytest.mark.gpu
+def test_all_scenarios_run_on_a_gpu(opened: Any) -> None:
+    model = opened(device="cuda:0")
+    sweep_of = obeyed(model, "offline", {"batch_sizes": [1, 64], **QUICK})
+    streams = obeyed(model, "concurrent", {"counts": [2], **QUICK})
+    asked = {"latency_bound_ms": 50, "quantile": 0.9, "confidence": 0.9, "time_limit_s": 10}
+    assert [row["batch_size"] for row in sweep_of["sizes"]] == [1, 64]
+    assert {row["sharing"] for row in streams["rows"]} == {"one_session", "own_sessions"}
+    assert obeyed(model, "server", asked)["max_rate_per_s"] > 0
+
+
+@pytest.mark.slow
+def test_all_scenarios_run_on_a_keras_model(tmp_path: Path) -> None:
+    import keras
+
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    model.save(tmp_path / "model.keras")
+    job = Job(
+        model=str(tmp_path / "model.keras"),
+        format="keras",
+        folder=str(tmp_path),
+        batch_sizes=(1, 4),
+    )
+    opened = OpenedModel.of(job)
+    obeyed(opened, "open", {})
+    sweep_of = obeyed(opened, "offline", {"batch_sizes": [1, 16], **QUICK})
+    streams = obeyed(opened, "concurrent", {"counts": [1, 2], **QUICK})
+    asked = {"latency_bound_ms": 500, "quantile": 0.9, "confidence": 0.9, "time_limit_s": 10}
+    found = obeyed(opened, "server", asked)
+    assert [row["batch_size"] for row in sweep_of["sizes"]] == [1, 16]
+    assert [row["count"] for row in streams["rows"]] == [1, 2, 2]
+    assert found["trials"]
