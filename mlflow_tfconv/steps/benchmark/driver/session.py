@@ -12,6 +12,7 @@ from mlflow_tfconv.device import driver_state
 from mlflow_tfconv.engine.parts import Parts
 from mlflow_tfconv.engine.step import StepContext
 from mlflow_tfconv.steps.benchmark.candidates import Model, candidates
+from mlflow_tfconv.steps.benchmark.class_names import class_names_of
 from mlflow_tfconv.steps.benchmark.config import BenchmarkConfig
 from mlflow_tfconv.steps.benchmark.driver.bench import Bench
 from mlflow_tfconv.steps.benchmark.driver.comparison import Comparison, compared
@@ -49,6 +50,7 @@ def compared_reports(
     judge = Judge(
         labels=None if examples is None else examples.labels,
         metrics=chosen_metrics(context.metrics, context.recipe_root),
+        class_names=class_names_of(context.dataset),
         redraws=Redraws(draws=config.quality.resamples, seconds=config.quality.function_time_s),
     )
     bench = Bench(

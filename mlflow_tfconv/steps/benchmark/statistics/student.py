@@ -16,7 +16,7 @@ def t95(freedom: int) -> float:
     """How many standard errors a two-sided 95 % interval of Student's t reaches to each side.
 
     Beyond 20 degrees of freedom the expansion of Abramowitz and Stegun (26.7.5), whose error is
-    below 1e-4 there.
+    below 5e-4 there.
 
     Args:
         freedom: Degrees of freedom, at least 1: the number of values less one.

@@ -11,6 +11,7 @@ from mlflow_tfconv.engine.step import MetricSpec
 from mlflow_tfconv.errors import BenchmarkError, ConfigError
 from mlflow_tfconv.steps.benchmark.statistics.quality import (
     BUILT_IN,
+    QualityMetric,
     agreement,
     chosen_metrics,
     default_metrics,
@@ -60,10 +61,48 @@ def test_labels_that_do_not_fit_are_an_error() -> None:
         built_in("accuracy", SCORES, np.zeros((4, 3)))
 
 
-def test_the_default_is_accuracy_for_classes_and_mae_for_numbers() -> None:
+def test_the_default_is_accuracy_for_classes_and_errors_for_numbers() -> None:
+    many = np.zeros((4, 10))
+    errors = (BUILT_IN["mae"], BUILT_IN["rmse"])
     assert default_metrics({"y": SCORES}, CLASSES) == (BUILT_IN["accuracy"],)
-    assert default_metrics({"y": SCORES[:, :1]}, SCORES[:, 0]) == (BUILT_IN["mae"],)
+    assert default_metrics({"y": many}, CLASSES) == (BUILT_IN["accuracy"], BUILT_IN["top5"])
+    assert default_metrics({"y": SCORES[:, :1]}, SCORES[:, 0]) == errors
+    assert default_metrics({"y": SCORES[:, :1]}, np.array([30, 41, 25, 60])) == errors
     assert default_metrics({"a": SCORES, "b": SCORES}, CLASSES) == ()
+
+
+def test_each_position_of_an_example_may_have_a_class() -> None:
+    scores = np.stack([SCORES, SCORES])  # two examples of four tokens
+    truth = np.stack([CLASSES, [0, 1, 0, 1]])
+    for labels in (truth, truth[..., None], np.eye(2)[truth]):
+        assert built_in("accuracy", scores, labels) == pytest.approx(7 / 8)
+    masks = np.stack([SCORES, SCORES])[..., :1]
+    assert built_in("accuracy", masks, (masks > 0.5).astype(int)) == 1.0
+    assert default_metrics({"y": scores}, truth) == (BUILT_IN["accuracy"],)
+
+
+def test_scores_that_are_equal_are_not_all_among_the_five_highest() -> None:
+    assert built_in("top5", np.zeros((10, 10)), np.arange(10)) == 0.5
+    assert built_in("top5", np.zeros((2, 10)), np.array([-1, 10])) == 0.0
+
+
+def test_r2_of_labels_that_are_all_the_same() -> None:
+    same = np.full(5, 0.1)
+    assert built_in("r2", same, same) == 1.0
+    assert built_in("r2", same + 1, same) == 0.0
+
+
+def test_text_and_several_classes_at_once_are_no_classes() -> None:
+    with pytest.raises(BenchmarkError, match="labels of the type"):
+        built_in("accuracy", SCORES, np.array(["a", "b", "a", "b"]))
+    with pytest.raises(BenchmarkError, match="several classes at once"):
+        built_in("accuracy", SCORES, np.ones((4, 2), int))
+
+
+def test_a_function_that_gives_no_number_is_told() -> None:
+    metric = QualityMetric(name="odd", function=lambda o, t: None, greater_is_better=True)
+    with pytest.raises(BenchmarkError, match="gave no number"):
+        measured_quality((metric,), {"y": SCORES}, CLASSES)
 
 
 def test_a_drop_is_positive_when_it_is_worse() -> None:
