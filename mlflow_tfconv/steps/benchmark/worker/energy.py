@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mlflow_tfconv.device import gpu_reading
+from mlflow_tfconv.errors import DeviceError
 from mlflow_tfconv.steps.benchmark.worker.power import PowerMeter, power_meter
 from mlflow_tfconv.steps.benchmark.worker.scenario_batches import calls_of
 
@@ -30,8 +31,12 @@ def energy(opened: OpenedModel, *, seconds: float = 1.0, rest_s: float = 0.5) ->
         `sizes`: batch_size, j_per_1000, j_per_1000_above_idle, watts, seconds, samples.
 
     Raises:
-        DeviceError: NVML tells neither energy nor power, or the GPU is gone.
+        DeviceError: NVML tells neither energy nor power, or the GPU is gone, or there is none.
     """
+    if not opened.device.indices:
+        raise DeviceError(
+            "Energy is measured on a GPU.", received=str(opened.device), expected="such as cuda:0"
+        )
     meter = power_meter(opened.device.indices[0])
     idle = meter.spent(lambda: time.sleep(_PAUSE_S), rest_s)
     sizes = [

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import itertools
+import sys
 import time
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from fake_nvml import FakeNvml
 
+from mlflow_tfconv.device import Device
 from mlflow_tfconv.errors import DeviceError
 from mlflow_tfconv.steps.benchmark.driver.gpu_stage import energy_findings, state_findings
 from mlflow_tfconv.steps.benchmark.worker import power
+from mlflow_tfconv.steps.benchmark.worker.energy import energy
+from mlflow_tfconv.steps.benchmark.worker.gpu_state import gpu_of_turn
 from mlflow_tfconv.steps.benchmark.worker.power import COUNTER, SAMPLES, power_meter
 
 NO_COUNTER = "nvmlDeviceGetTotalEnergyConsumption"
@@ -96,6 +102,26 @@ def test_joules_of_1000_examples_are_metrics_and_company_is_a_note(tmp_path: obj
 def test_a_gpu_that_tells_nothing_is_a_note(tmp_path: object) -> None:
     found = state_findings({"problem": "GPU is lost"}, tmp_path)  # type: ignore[arg-type]
     assert found.notes == ("ran on a GPU whose state NVML does not tell: GPU is lost",)
+
+
+def test_each_batch_size_is_measured_beside_the_power_at_rest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", FakeNvml(pids=(7,)))
+    runtime = SimpleNamespace(call_for=lambda batch: a_call)
+    opened: Any = SimpleNamespace(
+        device=Device.parse("cuda:0"),
+        runtime=runtime,
+        batch_sizes=[1, 4],
+        examples=lambda size: [{}],
+    )
+    told = energy(opened, seconds=0.02, rest_s=0.01)
+    assert (told["method"], told["others"]) == (COUNTER, 1)
+    assert told["idle_w"] == pytest.approx(100, rel=0.01)
+    one, four = told["sizes"]
+    assert one["j_per_1000"] > four["j_per_1000"]
+    assert one["j_per_1000_above_idle"] == pytest.approx(0, abs=0.1 * one["j_per_1000"])
+    assert gpu_of_turn(opened)["gpu"]["throttle_reasons"] == ["idle"]
 
 
 @pytest.mark.gpu
