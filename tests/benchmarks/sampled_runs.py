@@ -1,4 +1,4 @@
-"""What watching memory costs what is watched: `python sampled_runs.py MODEL INPUTS [--pairs 20]`.
+"""What watching memory costs what is watched: `python sampled_runs.py MODEL INPUTS [--pairs 100]`.
 
 Blocks of runs with and without the benchmark's sampler alternate in one process. The last line that is
 printed is JSON: the medians of the blocks' means, and their ratios pair by pair.
@@ -20,7 +20,7 @@ from mlflow_tfconv.device import Device, DeviceOptions
 from mlflow_tfconv.runtimes.onnx_runtime import OnnxRuntime
 from mlflow_tfconv.steps.benchmark.worker.memory_sampler import MemorySampler
 
-_BLOCK_S, _INTERVAL_S = 0.3, 0.002
+_BLOCK_S, _INTERVAL_S = 0.05, 0.002
 
 
 def block_ms(call: Any, runs: int, *, sampled: bool) -> float:
@@ -37,7 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("model", type=Path)
     parser.add_argument("inputs", type=Path)
-    parser.add_argument("--pairs", type=int, default=20)
+    parser.add_argument("--pairs", type=int, default=100)
     given = parser.parse_args()
     device = Device(options=DeviceOptions(intra_op_threads=1))
     call = OnnxRuntime(given.model, device=device).call_for(dict(np.load(given.inputs)))
