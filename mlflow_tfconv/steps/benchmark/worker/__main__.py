@@ -18,27 +18,38 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mlflow_tfconv.steps.benchmark.worker.conversation import answered, converse
-from mlflow_tfconv.steps.benchmark.worker.job import RESULT_FILE, Job
-from mlflow_tfconv.steps.benchmark.worker.opened_model import OpenedModel
+if TYPE_CHECKING:  # they import numpy, and the driver may be gone by then
+    from mlflow_tfconv.steps.benchmark.worker.opened_model import OpenedModel
 
 _PR_SET_PDEATHSIG = 1
 
 
 def main(arguments: Sequence[str]) -> int:
     """Opens the conversation on a job, or runs through the commands of a file."""
-    opened = OpenedModel.of(Job.read(Path(arguments[0])))
     if arguments[1:2] == ["--commands"]:
-        return _run_through(opened, Path(arguments[2]))
+        return _run_through(_told(arguments[0]), Path(arguments[2]))
     _die_with_parent()
+    from mlflow_tfconv.steps.benchmark.worker.conversation import converse
+
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
         os.dup2(2, 1)  # what libraries print goes to the log
-        converse(opened, sys.stdin, answers)
+        converse(_told(arguments[0]), sys.stdin, answers)
     return 0
 
 
+def _told(job: str) -> OpenedModel:
+    from mlflow_tfconv.steps.benchmark.worker.job import Job
+    from mlflow_tfconv.steps.benchmark.worker.opened_model import OpenedModel
+
+    return OpenedModel.of(Job.read(Path(job)))
+
+
 def _run_through(opened: OpenedModel, commands: Path) -> int:
+    from mlflow_tfconv.steps.benchmark.worker.conversation import answered
+    from mlflow_tfconv.steps.benchmark.worker.job import RESULT_FILE
+
     lines = commands.read_text(encoding="utf-8").splitlines()
     answers = []
     for line in filter(str.strip, lines):
