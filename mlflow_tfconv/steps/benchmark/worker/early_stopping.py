@@ -38,7 +38,7 @@ def fewest_answers(late: int, *, quantile: float, confidence: float) -> int:
     def enough(answers: int) -> bool:
         return allowed_late(answers, quantile=quantile, confidence=confidence) >= late
 
-    high = next(2**n for n in itertools.count(1) if enough(2**n))
+    high = next(answers for n in itertools.count(1) if enough(answers := 1 << n))
     low = high // 2
     while high - low > 1:
         middle = (low + high) // 2

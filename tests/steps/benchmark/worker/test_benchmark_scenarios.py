@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -66,17 +65,38 @@ def test_doubling_ends_at_the_largest_batch_at_the_latest(opened: Any) -> None:
     assert sizes == [1, 2, 4][: len(sizes)]
 
 
+class Clock:
+    """Time that passes only in calls: 1 ms up to four samples, and then 0.25 ms a sample."""
+
+    def __init__(self) -> None:
+        self.now = 0
+
+    def perf_counter_ns(self) -> int:
+        return self.now
+
+    def perf_counter(self) -> float:
+        return self.now / 1e9
+
+    def call_for(self, batch: Any) -> Any:
+        def call() -> None:
+            self.now += 250_000 * max(4, len(batch["x"]))
+
+        return call
+
+
 def test_doubling_ends_when_it_no_longer_pays(opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = opened()
-
-    def call_for(_: Any, batch: Any) -> Any:
-        return lambda: time.sleep(0.002 * max(1, len(batch["x"]) / 4))
-
-    monkeypatch.setattr(type(model.runtime), "call_for", call_for)
-    found = obeyed(model, "offline", {"min_gain": 0.4, **QUICK})
-    assert [row["batch_size"] for row in found["sizes"]] == [1, 2, 4, 8]
-    assert found["ended"] == "batch 8 gained less than 40%"
-    assert found["best_batch"] == 4
+    model, clock = opened(), Clock()
+    monkeypatch.setattr(sweep, "time", clock)
+    monkeypatch.setattr(type(model.runtime), "call_for", lambda _, batch: clock.call_for(batch))
+    found = obeyed(model, "offline", {})
+    assert [(row["batch_size"], row["gain"]) for row in found["sizes"]] == [
+        (1, None),
+        (2, pytest.approx(1)),
+        (4, pytest.approx(1)),
+        (8, pytest.approx(0)),
+    ]
+    assert found["ended"] == "batch 8 gained less than 5%"
+    assert (found["best_batch"], found["sizes"][2]["samples_per_s"]) == (4, 4000)
 
 
 def test_the_best_batch_is_the_smallest_that_is_nearly_as_good() -> None:
