@@ -14,7 +14,7 @@ class Operation:
         name: Its name and kind, for people.
         reads: The values it takes,
         writes: and gives.
-        views: Whether what it gives is what it takes first, seen in another shape.
+        views: Whether what it gives is what it takes, one by one, seen in another shape.
         overwrites: Whether the first value it gives may take the place of a value of the same size
             that nobody needs after it.
         inner_bytes: What it holds for itself while it runs: the values of a loop's body.
@@ -125,22 +125,29 @@ def largest_live_set(
 def _run(
     operation: Operation, buffers: _Buffers, readers: Mapping[str, int], held: set[str]
 ) -> None:
-    source = operation.reads[0] if operation.reads else None
-    if operation.views and source not in buffers.place_of:
-        return  # a view of weights
     for number, value in enumerate(operation.writes):
-        place = _shared_place(operation, value, buffers, held) if number == 0 else None
+        if operation.views and _of_weights(operation, number, buffers):
+            continue
+        place = _shared_place(operation, number, buffers, held)
         buffers.add(value, place)
         target = buffers.place_of[value]
         buffers.needs[target] = buffers.needs.get(target, 0) + readers.get(value, 0)
 
 
+def _of_weights(operation: Operation, number: int, buffers: _Buffers) -> bool:
+    """Whether a result is a view of what counts as nothing."""
+    return number < len(operation.reads) and operation.reads[number] not in buffers.place_of
+
+
 def _shared_place(
-    operation: Operation, value: str, buffers: _Buffers, held: set[str]
+    operation: Operation, number: int, buffers: _Buffers, held: set[str]
 ) -> str | None:
-    """The value whose memory the first result takes; None for memory of its own."""
+    """The value whose memory a result takes; None for memory of its own."""
     if operation.views:
-        return operation.reads[0]
+        return operation.reads[number] if number < len(operation.reads) else None
+    value = operation.writes[number]
+    if number > 0:
+        return None
     if not operation.overwrites or value in held:  # outputs get memory of their own
         return None
     size = buffers.sizes.get(value)

@@ -81,13 +81,16 @@ class MemoryEstimate:
         return self.peak_mb(batch_size) <= _checked(budget_mb)
 
     def largest_batch(self, budget_mb: float) -> int | None:
-        """The largest batch that should fit into a budget; None when not even one example does.
+        """The largest batch that should fit into a budget; None when not even the smallest does.
 
         Raises:
             ConfigError: The activations do not grow with the batch, so that there is no largest.
         """
-        if not self.fits(budget_mb, 1):
+        smallest = 1 if self._of_size is not None else next(iter(self.activations))
+        if not self.fits(budget_mb, smallest):
             return None
+        if self._of_size is None:
+            return smallest
         low, high = 1, 2
         while self.fits(budget_mb, high):
             if high > 1 << 24:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -39,11 +40,25 @@ def weightless_model(path: Path) -> Any:
         ) from error
     for tensor in model.graph.initializer:
         if math.prod(tensor.dims) > _FEW_VALUES:
-            for name in _DATA_FIELDS:
-                tensor.ClearField(name)
-            del tensor.external_data[:]
-            tensor.data_location = onnx.TensorProto.EXTERNAL  # as good as not there
+            _without_values(tensor)
+        elif tensor.data_location == onnx.TensorProto.EXTERNAL:
+            _with_values(tensor, path.parent)
     return model
+
+
+def _without_values(tensor: Any) -> None:
+    for name in _DATA_FIELDS:
+        tensor.ClearField(name)
+    del tensor.external_data[:]
+    tensor.data_location = onnx.TensorProto.EXTERNAL  # as good as not there
+
+
+def _with_values(tensor: Any, folder: Path) -> None:
+    """Reads a small one that lies beside the model: it may be a shape."""
+    with contextlib.suppress(OSError, ValueError, onnx.checker.ValidationError):
+        onnx.external_data_helper.load_external_data_for_tensor(tensor, str(folder))
+        tensor.data_location = onnx.TensorProto.DEFAULT
+        del tensor.external_data[:]
 
 
 def weights_bytes(model: Any) -> dict[str, int]:
@@ -85,11 +100,11 @@ def inputs_of(model: Any) -> dict[str, Any]:
 
 def fixed_batch(model: Any) -> int | None:
     """The only batch size that the model takes; None when it takes any."""
-    for kind in inputs_of(model).values():
-        dims = kind.tensor_type.shape.dim
-        if dims and dims[0].HasField("dim_value") and dims[0].dim_value > 0:
-            return int(dims[0].dim_value)
-    return None
+    shapes = [kind.tensor_type.shape.dim for kind in inputs_of(model).values()]
+    first = [dims[0] for dims in shapes if dims]
+    if not first or any(not dim.HasField("dim_value") for dim in first):
+        return None
+    return int(first[0].dim_value) or None
 
 
 def with_shapes(model: Any, batch_size: int, shapes: Mapping[str, tuple[int, ...]]) -> Any:

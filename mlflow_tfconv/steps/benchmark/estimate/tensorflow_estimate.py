@@ -25,7 +25,16 @@ from mlflow_tfconv.steps.benchmark.estimate.memory_estimate import (
 from mlflow_tfconv.steps.benchmark.estimate.scaled import Found, live_set_at
 
 _VIEWS = frozenset(
-    {"Bitcast", "EnsureShape", "ExpandDims", "Identity", "Reshape", "Squeeze", "StopGradient"}
+    {
+        "Bitcast",
+        "EnsureShape",
+        "ExpandDims",
+        "Identity",
+        "IdentityN",
+        "Reshape",
+        "Squeeze",
+        "StopGradient",
+    }
 )
 #: Kernels that forward a buffer that nobody else holds (`forward_input_or_allocate_output`).
 _FORWARDING = frozenset(

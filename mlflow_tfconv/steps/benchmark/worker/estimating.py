@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from mlflow_tfconv.errors import MissingLibraryError
+from mlflow_tfconv.errors import ConfigError, MissingLibraryError
 
 if TYPE_CHECKING:
     from mlflow_tfconv.steps.benchmark.worker.opened_model import OpenedModel
@@ -36,8 +36,17 @@ def estimate(opened: OpenedModel, *, budget_mb: float | None = None) -> dict[str
         "peak_mb": {str(n): found.peak_mb(n) for n in sizes},
         "largest_size": sizes[-1],
         "budget_mb": budget_mb,
-        "largest_batch": None if budget_mb is None else found.largest_batch(budget_mb),
+        "largest_batch": None if budget_mb is None else _largest_batch(found, budget_mb),
     }
+
+
+def _largest_batch(found: Any, budget_mb: float) -> int | None:
+    """None too where the memory does not grow with the batch."""
+    try:
+        largest: int | None = found.largest_batch(budget_mb)
+    except ConfigError:
+        return None
+    return largest
 
 
 def _estimated(opened: OpenedModel, sizes: list[int], where: str, shapes: dict[str, Any]) -> Any:

@@ -67,6 +67,7 @@ class MemoryWatch:
     baseline: HostMemory | None = None
     phases: list[Phase] = field(default_factory=list)
     _sampler: MemorySampler = field(init=False)
+    _ended_before: int | None = None
 
     def __post_init__(self) -> None:
         glance = None if self.gpu is None else self.gpu.glance
@@ -75,6 +76,7 @@ class MemoryWatch:
     def begin(self) -> None:
         """Takes what the process has by now for its baseline."""
         self.baseline = host_memory()
+        self._ended_before = ended_child_peak_bytes()
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -132,6 +134,7 @@ class MemoryWatch:
         if self.baseline is None or not peaks:
             return {}
         base, last = self.baseline, self.phases[-1].host or self.baseline
+        ended = ended_child_peak_bytes()
         found: dict[str, Any] = {
             "method": KERNEL if methods == {KERNEL} else f"{KERNEL} and {SEEN}",
             "baseline_bytes": base.resident,
@@ -139,7 +142,7 @@ class MemoryWatch:
             "file_mapped_bytes": max(last.file_mapped - base.file_mapped, 0),
             "swapped_bytes": last.swapped,
             "children_peak_bytes": children_peak_bytes(),
-            "ended_child_peak_bytes": ended_child_peak_bytes(),
+            "ended_child_peak_bytes": ended if ended != self._ended_before else None,
         }
         if loaded is not None:
             found["resident_bytes"] = loaded.resident

@@ -55,6 +55,11 @@ def test_a_view_of_weights_takes_nothing() -> None:
     assert largest(op("w", "b", views=True), op("b", "c"), kept="c", b=10, c=5) == 5
 
 
+def test_several_views_hold_each_its_source() -> None:
+    viewed = (op("w", "ab"), op("ab", "cd", views=True), op("c", "e"), op("de", "f"))
+    assert largest(*viewed, kept="f", a=10, b=20, c=10, d=20, e=5, f=1) == 35
+
+
 def test_results_that_nobody_reads_are_given_back_at_once() -> None:
     assert largest(op("w", "ab"), op("a", "c"), kept="c", a=10, b=20, c=15) == 30
 

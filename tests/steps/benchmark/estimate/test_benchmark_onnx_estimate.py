@@ -165,6 +165,27 @@ def test_a_fixed_batch_is_the_only_one(tmp_path: Path) -> None:
     assert list(estimate.activations) == [4]
     with pytest.raises(ConfigError, match="one size only"):
         estimate.peak_mb(32)
+    assert estimate.largest_batch(1000) == 4
+    assert estimate.largest_batch(1) is None
+
+
+def test_an_input_of_a_fixed_size_beside_one_that_is_open_fixes_no_batch(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Mul", ["x", "k"], ["y"])]
+    path = written(tmp_path / "m.onnx", nodes, shape=["n", 8])
+    model = onnx.load(path)
+    model.graph.input.append(helper.make_tensor_value_info("k", _FLOAT, [1]))
+    onnx.save(model, path)
+    assert list(onnx_estimate(path, (1, 32)).activations) == [1, 32]
+
+
+def test_a_shape_that_lies_outside_the_file_is_read(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Exp", ["x"], ["e"]), helper.make_node("Expand", ["e", "t"], ["y"])]
+    path = written(tmp_path / "m.onnx", nodes, shape=["n", 1, 8], t=np.array([1, 50, 8]))
+    outside = tmp_path / "outside.onnx"
+    onnx.save(onnx.load(path), outside, save_as_external_data=True, location="w", size_threshold=0)
+    found = onnx_estimate(outside, (4,))
+    assert found.complete
+    assert found.activations[4].size_bytes == 4 * 4 * 8 * 51
 
 
 def test_where_onnx_runtime_refuses_the_model_the_shapes_of_onnx_have_to_do(
