@@ -153,7 +153,7 @@ def _onnxruntime(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             level="broken",
             subject="ONNX Runtime",
-            text=f"{built}, can't open a session: {said['error']}{_because(said)}",
+            text=f"{built}, can't open a session: {said['error'].rstrip('.')}{_because(said)}",
             fix=said.get("fix")
             or (f"pip install {_CUDA_12_ORT}" if facts.gpus else _reinstall_onnxruntime()),
         )

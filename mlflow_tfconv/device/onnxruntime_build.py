@@ -51,7 +51,7 @@ def _install(version: str, cuda: str | None, device: Device) -> str:
     if major == "12":
         return f"{GPU_EXTRA}{tensorrt}"
     return (
-        f"pip install 'onnxruntime-gpu[cuda,cudnn]=={version}' 'nvidia-cublas~={major}.0'{tensorrt} "
+        f"pip install 'onnxruntime-gpu[cuda,cudnn]=={version}'{tensorrt} "
         f"(CUDA {major}; beside TensorFlow, which needs CUDA 12: {GPU_EXTRA})"
     )
 

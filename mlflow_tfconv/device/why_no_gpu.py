@@ -6,10 +6,12 @@ import os
 from dataclasses import dataclass, field
 
 from mlflow_tfconv.device.named_device import Device
-from mlflow_tfconv.device.nvidia_driver import Driver, driver, driver_for_cuda
+from mlflow_tfconv.device.nvidia_driver import GPU_EXTRA, Driver, driver, driver_for_cuda
 from mlflow_tfconv.device.nvidia_libraries import Library, missing
 from mlflow_tfconv.device.visible_gpus import VARIABLE, visible_gpus
 from mlflow_tfconv.errors import DeviceError
+
+_CUDA_OF_EXTRA = 12  # what this package's extra `gpu` installs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +104,8 @@ def _fix(
     if build.cuda is None or (lacking and not of_driver):
         return build.install, True
     if of_driver:
-        return f"{of_driver}; then {build.install}" if lacking else of_driver, True
+        also = bool(lacking) and not _is_too_old(found, build)
+        return f"{of_driver}; then {build.install}" if also else of_driver, True
     return "`nvidia-smi` shows whether the GPU works and has memory left", False
 
 
@@ -116,10 +119,16 @@ def _fix_of_driver(device: Device, build: Build, found: Driver) -> str:
         return f"{driver_text}, or, in a container, start it with `--gpus all`"
     if device.indices and max(device.indices) >= _shown(found):
         return f"Name a GPU that is there, or change {VARIABLE}"
-    built = (build.cuda or "").partition(".")[0]
-    if found.cuda is not None and built.isdigit() and found.cuda[0] < int(built):
-        return f"{driver_text}, or a build for CUDA {found.cuda[0]}"
+    if found.cuda is not None and _is_too_old(found, build):
+        other = f": {GPU_EXTRA}" if found.cuda[0] == _CUDA_OF_EXTRA else ""
+        return f"{driver_text}, or a build for CUDA {found.cuda[0]}{other}"
     return ""
+
+
+def _is_too_old(found: Driver, build: Build) -> bool:
+    """What is built for CUDA 13.0 runs with a driver for any 13 and newer, but not for 12."""
+    built = (build.cuda or "").partition(".")[0]
+    return found.cuda is not None and built.isdigit() and found.cuda[0] < int(built)
 
 
 def _shown(found: Driver) -> int:

@@ -37,7 +37,10 @@ def test_a_library_that_is_missing_is_named_with_the_command_that_brings_it() ->
 
 def test_a_driver_too_old_for_the_build_is_the_first_cause() -> None:
     told = causes(Driver(version="550.54", cuda=(12, 4), gpus=1), LACKING)
-    assert "Install NVIDIA's driver 580 or newer, or a build for CUDA 12" in told.fix
+    assert told.fix == (
+        "Install NVIDIA's driver 580 or newer, or a build for CUDA 12: "
+        "pip install 'mlflow-tfconv[gpu]'"
+    )
     assert "driver of 580 or newer" in told.needed
 
 
