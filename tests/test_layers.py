@@ -86,8 +86,11 @@ def test_the_environment_is_read_at_the_doors_only() -> None:
     doors = {"plugin.py", "cli.py", "recipe.py", "installation.py", "environment.py", "__main__.py"}
     because = {
         "data/few_arenas.py": "what the environment says of the C library's memory comes first",
-        "steps/benchmark/driver/worker_process.py": "PYTHONPATH is handed on to a worker, with more before it",
-        "device/nvidia_driver.py": "what NVML's numbers of GPUs mean is said there alone",
+        "steps/benchmark/driver/worker_process.py": "PYTHONPATH is handed on, with more before it",
+        "steps/benchmark/worker/onnx_profile.py": "whether CUDA waits for each kernel is said there",
+        "device/visible_gpus.py": "what NVML's numbers of GPUs mean is said there alone",
+        "device/nvidia_driver.py": "an error quotes it",
+        "device/why_no_gpu.py": "an error says that it hides all GPUs",
         "device/in_force.py": "TensorFlow's allocator and growth are said there alone",
         "device/on_tensorflow.py": "the same: what is there already is not changed too late",
         "steps/compress/prune_magnitude.py": "tfmot looks for its Keras there while it is imported",
