@@ -20,6 +20,13 @@ from mlflow_tfconv.steps.benchmark.config import BenchmarkConfig
         {"min_count": 0},
         {"min_time_s": -1.0},
         {"time_limit_s": 0.0},
+        {"batch_sizes": (True,)},
+        {"scenarios": ()},
+        {"scenarios": ("marathon",)},
+        {"scenarios": ("server", "server")},
+        {"blocks": 0},
+        {"retries": -1},
+        {"minutes": 0.0},
     ],
 )
 def test_a_value_that_cannot_be_used_is_named(wrong: dict[str, Any]) -> None:
