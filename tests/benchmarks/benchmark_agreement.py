@@ -278,13 +278,16 @@ def known_truths(folder: Path, rounds: int) -> Iterator[Found]:
 
     Of two models that differ in nothing but their size the difference is known exactly.
     """
-    for what, make in (("activations", of_activations), ("weights", of_weights)):
+    for what, make, where in (
+        ("peak above the baseline", of_activations, "host_peak_bytes"),
+        ("resident after load above the baseline", of_weights, "host_resident_bytes"),
+    ):
         benches = [_bench(folder / f"{what} {size}", make, size) for size in _KNOWN_BYTES]
         both = []
         for _ in range(rounds):
-            small, large = map(_opened_mb, benches)
+            small, large = (_opened_mb(bench, where) for bench in benches)
             both.append((large - small, _KNOWN_MB))
-        yield _of_both(f"peak above the baseline of {_KNOWN_MB:.0f} MB more of {what}", both, "MB")
+        yield _of_both(f"{_KNOWN_MB:.0f} MB more of {make.__name__[3:]}: {what}", both, "MB")
     benches = [_bench(folder / f"rounds {count}", of_rounds, count) for count in (40, 20)]
     yield _of_both(
         "p50 of a loop of 40 rounds, against twice that of 20", _in_turn(benches, rounds)
@@ -298,11 +301,11 @@ def _bench(folder: Path, make: Callable[[Path, int], Path], size: int) -> Bench:
     return bench
 
 
-def _opened_mb(bench: Bench) -> float:
-    """The peak above the baseline of a fresh worker."""
+def _opened_mb(bench: Bench, where: str) -> float:
+    """What a fresh worker takes above its baseline once it has opened the model."""
     with SpokenWith([*_WORKER, bench.job()]) as worker:
         memory = worker.answer('{"command": "open"}')["memory"]
-    return (memory["host_peak_bytes"] - memory["host_baseline_bytes"]) / 1e6
+    return (memory[where] - memory["host_baseline_bytes"]) / 1e6
 
 
 def _in_turn(benches: Sequence[Bench], rounds: int) -> list[tuple[float, float]]:
