@@ -47,14 +47,16 @@ def onnx_profile(
     path, device = Path(opened.job.model), _without_graphs(opened.device)
     batches = opened.examples(batch_size)
     calls = [opened.runtime.call_for(batch) for batch in batches]
-    with names_left_on_cpu() as left_on_cpu:
+    with (
+        names_left_on_cpu() if device.indices else contextlib.nullcontext(set[str]()) as left_on_cpu
+    ):
         graphs = _graphs(path, opened, device)
     first = min(times_ms(calls, 2))
     plan = profile_plan(first, seconds=seconds, most_runs=most_runs, nodes=_node_count(graphs))
     plain = times_ms(calls, plan.before)
     session = _session(path, opened, device, _profiling(opened.folder))
     counts = compiled_nodes(session)
-    recording = _recorded(session, batches, plan)
+    recording = _recorded(session, batches, plan, first)
     plain += times_ms(calls, plan.runs - plan.before)
     profile = Profile(
         name=path.name,
@@ -69,10 +71,15 @@ def onnx_profile(
     return written_profile(profile, opened.folder)
 
 
-def _recorded(session: Any, batches: Sequence[Batch], plan: ProfilePlan) -> Recording:
-    times_ms([partial(session.run, None, batch) for batch in batches], plan.warmup + plan.runs)
+def _recorded(
+    session: Any, batches: Sequence[Batch], plan: ProfilePlan, plain_ms: float
+) -> Recording:
+    calls = [partial(session.run, None, batch) for batch in batches]
+    warmup = times_ms(calls, plan.warmup)
+    runs = plan.runs_after(min(warmup), plain_ms)
+    times_ms(calls, runs)
     with _passing(Path(session.end_profiling())) as file:
-        return onnx_recording(file, skip=plan.warmup)
+        return onnx_recording(file, skip=plan.warmup if runs else plan.warmup - 1)
 
 
 def _node_count(graphs: Mapping[str, Any]) -> int:

@@ -17,6 +17,8 @@ from mlflow_tfconv.steps.benchmark.worker.operator_calls import (
 
 FloatArray = np.ndarray[Any, Any]
 _US_PER_MS = 1e3
+_TRIED = 1001
+_ROUNDING, _ABOUT, _TOO_MUCH = 1e-9, 1.1, 1.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,28 +88,59 @@ def without_profiler(times: OperatorTimes, least_ms: float) -> OperatorTimes:
 
     All calls together cost what runs have become longer by. A part of a call's cost lies within its
     own time (ONNX Runtime counts the bytes of inputs and outputs there), the rest around it, and so
-    within the call that it runs inside of. Nodes can't be at work for longer than a run without the
-    profiler takes: what they exceed it by is the least that lies within; the quickest node has the
-    same cost in it, which is then the most. For models of a few microseconds a node this halves
-    their times; for larger ones it is nothing. The quickest runs are compared, since a machine may
-    be busier at one time than at another.
+    within the call that it runs inside of. How large the first part is follows from what is left:
+    nodes can't be at work for longer than a run without the profiler takes. The quickest node has
+    the same cost in it, which is then the most. For models of a few microseconds a node this takes
+    off more than half; for larger ones it is nothing. The quickest runs are compared, since a
+    machine may be busier at one time than at another.
+
+    Where calls are so small that this does not explain them, nothing is taken off.
 
     Args:
         times: What was recorded.
         least_ms: The quickest run without the profiler.
     """
+    least_us = least_ms * _US_PER_MS
     calls = _median(np.sum([node.calls for node in times.nodes], axis=0))
-    nested = _median(np.sum([node.inside for node in times.nodes], axis=0))
-    whole = max(_least(times.run_us) - least_ms * _US_PER_MS, 0.0) / max(calls, 1.0)
-    excess = _least(times.busy_us) - least_ms * _US_PER_MS - nested * whole
-    within = max(excess / max(calls - nested, 1.0), 0.0)
-    within = min(within, whole, *(_of_a_call(node) for node in times.nodes))
+    whole = max(_least(times.run_us) - least_us, 0.0) / max(calls, 1.0)
+    within = _within(times, whole, least_us)
+    if within is None:
+        return times
     nodes = [
         replace(n, own_us=np.maximum(n.own_us - n.calls * within - n.inside * (whole - within), 0))
         for n in times.nodes
     ]
     share = _sum_of_own(nodes) / np.maximum(_sum_of_own(times.nodes), 1e-9)
     return replace(times, nodes=tuple(nodes), busy_us=times.busy_us * share, profiler_us=within)
+
+
+def is_outweighed(times: OperatorTimes, least_ms: float) -> bool:
+    """Whether the nodes are at work for much longer than a run without the profiler takes."""
+    return _least(times.busy_us) > _TOO_MUCH * least_ms * _US_PER_MS
+
+
+def _within(times: OperatorTimes, whole: float, least_us: float) -> float | None:
+    """The least part of a call's cost within its own time that explains the quickest run, or None.
+
+    Args:
+        times: What was recorded.
+        whole: The cost of a call, microseconds.
+        least_us: What the nodes can take in the quickest run.
+    """
+    quickest = int(np.argmin(times.busy_us))
+    own, calls, inside = (
+        np.array([getattr(node, name)[quickest] for node in times.nodes])[:, None]
+        for name in ("own_us", "calls", "inside")
+    )
+    most = min(whole, *(_of_a_call(node) for node in times.nodes))
+    tried = np.linspace(0.0, most, _TRIED)
+    left = np.maximum(own - calls * tried - inside * (whole - tried), 0.0).sum(axis=0)
+    beside = float(own.sum()) / max(float(times.busy_us[quickest]), 1e-9)  # nodes side by side
+    for part in (1.0 + _ROUNDING, _ABOUT, _TOO_MUCH):
+        enough = np.flatnonzero(left <= least_us * beside * part)
+        if len(enough):
+            return float(tried[enough[0]])
+    return None
 
 
 def where_time_goes(times: OperatorTimes, least_ms: float | None) -> dict[str, Any]:

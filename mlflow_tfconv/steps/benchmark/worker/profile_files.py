@@ -13,6 +13,8 @@ import numpy as np
 from mlflow_tfconv.steps.benchmark.worker.chrome_trace import write_trace
 from mlflow_tfconv.steps.benchmark.worker.operator_calls import Recording
 from mlflow_tfconv.steps.benchmark.worker.operator_times import (
+    OperatorTimes,
+    is_outweighed,
     most,
     operator_times,
     where_time_goes,
@@ -86,11 +88,12 @@ def written_profile(profile: Profile, folder: Path) -> dict[str, Any]:
         "load_ms": _ms(recording.load_us),
         "initialization_ms": _ms(recording.initialization_us),
         "node_count": len(found["nodes"]),
+        "call_count": sum(row["calls"] for row in found["nodes"]),
         "operators": most(found["operators"]),
         "nodes": most(found["nodes"]),
         "conversions": conversions(found["operators"]),
         "placement": placement(found["nodes"], profile.assignment) if profile.assignment else {},
-        "notes": [*profile.notes, *recording.notes],
+        "notes": [*profile.notes, *recording.notes, *_doubts(times, least_ms)],
         "files": {"trace": trace.name, "profile": PROFILE_FILE, "times": TIMES_FILE},
     }
     everything = {
@@ -102,6 +105,12 @@ def written_profile(profile: Profile, folder: Path) -> dict[str, Any]:
     text = json.dumps(everything, separators=(",", ":"))
     (folder / PROFILE_FILE).write_text(text, encoding="utf-8")
     return summary
+
+
+def _doubts(times: OperatorTimes, least_ms: float) -> tuple[str, ...]:
+    if not is_outweighed(times, least_ms):
+        return ()
+    return ("calls operators so small that the profiler outweighs them: their shares are rough",)
 
 
 def conversions(operators: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from mlflow_tfconv.steps.benchmark.worker.arena import arena
+from mlflow_tfconv.steps.benchmark.worker.profile_plan import MOST_CALLS
 
 if TYPE_CHECKING:
     from mlflow_tfconv.steps.benchmark.worker.opened_model import OpenedModel
@@ -35,10 +36,12 @@ def profile(
 
     Returns:
         What `profile_files.written_profile` gives, and for an ONNX file `arena`: what `arena.arena`
-        gives.
+        gives, which records every call too; None where loops make too many of them.
     """
     module, name = _PROFILERS[opened.job.format]
     profiler = getattr(import_module(f"mlflow_tfconv.steps.benchmark.worker.{module}"), name)
     size = opened.batch_sizes[0] if batch_size not in opened.batch_sizes else batch_size
     found: dict[str, Any] = profiler(opened, size, seconds=seconds, most_runs=most_runs)
-    return {**found, "arena": arena(opened)} if opened.job.format == "onnx" else found
+    if opened.job.format != "onnx":
+        return found
+    return {**found, "arena": arena(opened) if found["call_count"] <= MOST_CALLS else None}

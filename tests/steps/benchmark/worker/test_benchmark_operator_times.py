@@ -6,6 +6,7 @@ import pytest
 
 from mlflow_tfconv.steps.benchmark.worker.operator_calls import Call, Run
 from mlflow_tfconv.steps.benchmark.worker.operator_times import (
+    is_outweighed,
     operator_times,
     where_time_goes,
     whole_times,
@@ -70,9 +71,9 @@ def test_nodes_side_by_side_add_up_to_more_than_a_run_and_shares_still_to_one() 
 def test_the_profilers_own_time_in_small_nodes_is_taken_off() -> None:
     calls = [(f"n{i}", "Add", 10.0 * i, 6.0) for i in range(10)]
     times = without_profiler(operator_times([_run(100, *calls)]), 0.02)
-    assert times.profiler_us == pytest.approx(4)
-    assert [node.own_us[0] for node in times.nodes] == pytest.approx([2] * 10)
-    assert times.busy_us[0] == pytest.approx(20)
+    assert times.profiler_us == pytest.approx(4, abs=0.01)
+    assert [node.own_us[0] for node in times.nodes] == pytest.approx([2] * 10, abs=0.01)
+    assert times.busy_us[0] == pytest.approx(20, abs=0.1)
 
 
 def test_nothing_is_taken_off_where_runs_are_as_quick_with_the_profiler() -> None:
@@ -88,15 +89,35 @@ def test_recording_what_runs_inside_is_taken_off_the_loop() -> None:
     assert sum(node.own_us[0] for node in found.nodes) <= 40
 
 
+def test_the_body_of_a_long_loop_is_not_inflated_by_being_recorded() -> None:
+    """Each round of 10 us is 1 us of work, 4 us of recording in its own time and 5 us around it."""
+    body = [("mul", "Mul", 10.0 * i, 5.0) for i in range(100)]
+    loop = ("loop", "Loop", 0.0, 1000.0)
+    found = without_profiler(operator_times([_run(1000, loop, *body)]), 0.1)
+    own = {node.node: node.own_us[0] for node in found.nodes}
+    assert sum(own.values()) <= 111
+    assert own["mul"] == pytest.approx(110, abs=2)
+    assert not is_outweighed(found, 0.1)
+
+
+def test_operators_that_the_profiler_outweighs_are_left_as_they_are() -> None:
+    calls = [("small", "Add", 0.0, 3.0), ("large", "Conv", 10.0, 80.0)]
+    times = operator_times([_run(100, *calls)])
+    found = without_profiler(times, 0.02)
+    assert [node.own_us[0] for node in found.nodes] == [3, 80]
+    assert is_outweighed(found, 0.02)
+    assert not is_outweighed(found, 0.08)
+
+
 def test_no_more_is_taken_off_than_the_quickest_node_takes() -> None:
     calls = [("small", "Add", 0.0, 3.0), ("large", "Conv", 10.0, 80.0)]
-    found = without_profiler(operator_times([_run(100, *calls)]), 0.02)  # a disturbed profile
-    assert found.profiler_us == 3
-    assert [node.own_us[0] for node in found.nodes] == [0, 77]
+    found = without_profiler(operator_times([_run(100, *calls)]), 0.0701)
+    assert found.profiler_us == pytest.approx(3, abs=0.1)
+    assert found.nodes[1].own_us[0] == pytest.approx(77, abs=0.1)
 
 
 def test_disturbed_runs_do_not_change_what_the_profiler_costs() -> None:
     quick = [(f"n{i}", "Add", 10.0 * i, 6.0) for i in range(10)]
     slow = [(f"n{i}", "Add", 100.0 * i, 90.0) for i in range(10)]
     times = operator_times([_run(100, *quick), _run(990, *slow), _run(990, *slow)])
-    assert without_profiler(times, 0.02).profiler_us == pytest.approx(4)
+    assert without_profiler(times, 0.02).profiler_us == pytest.approx(4, abs=0.01)

@@ -17,6 +17,7 @@ from trace_format import strictly_checked
 from mlflow_tfconv.runtimes.runtime import open_runtime
 from mlflow_tfconv.steps.benchmark.layers.profiled_model import profiled_model
 from mlflow_tfconv.steps.benchmark.worker import onnx_profile as of_onnx
+from mlflow_tfconv.steps.benchmark.worker import profile_plan as profile_plan_file
 from mlflow_tfconv.steps.benchmark.worker.job import Job
 from mlflow_tfconv.steps.benchmark.worker.opened_model import OpenedModel
 from mlflow_tfconv.steps.benchmark.worker.profile_files import Profile, written_profile
@@ -119,6 +120,21 @@ def test_quick_models_are_run_often_and_slow_ones_a_few_times() -> None:
     slow = profile_plan(5000, **limits)
     assert (slow.warmup, slow.runs) == (1, 3)
     assert profile_plan(0.1, **limits, nodes=10_000).runs == 4
+
+
+def test_loops_with_many_calls_are_recorded_a_few_times_or_once() -> None:
+    plan = profile_plan(1, seconds=0.2, most_runs=50)
+    assert plan.runs_after(1.5, 1) == 50  # a slower moment
+    assert plan.runs_after(0.4, 0.1) == 50  # small operators, but few of them
+    assert plan.runs_after(50, 1) == 4
+    assert plan.runs_after(5000, 250) == 0
+
+
+def test_a_long_loop_is_told_from_one_run(tmp_path: Path, opened: Opened, monkeypatch: Any) -> None:
+    monkeypatch.setattr(profile_plan_file, "MOST_CALLS", 1)
+    found = profile(opened(loop_model(tmp_path / "m.onnx")))
+    assert found["runs"] == 1
+    assert found["call_count"] == 2 + 2 * ROUNDS
 
 
 def test_launches_on_a_gpu_are_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
