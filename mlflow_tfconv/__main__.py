@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import atexit
 import gc
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -173,6 +175,8 @@ def benchmark(
         from mlflow_tfconv.benchmark_run import compare
 
         outputs = Outputs(json=json_file, html=html_file)
+        if os.environ.get("COLUMNS", "").isdigit():
+            outputs = replace(outputs, width=int(os.environ["COLUMNS"]))
         sys.exit(compare(models, conditions, outputs, **flags))
 
 

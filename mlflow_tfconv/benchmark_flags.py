@@ -87,10 +87,12 @@ class Outputs:
     Attributes:
         json: A file, "-" for standard output, or None.
         html: A file, or None.
+        width: Letters in a line of what is printed where there is no terminal, such as in a log.
     """
 
     json: str | None
     html: Path | None
+    width: int = 120
 
     def check(self) -> None:
         """Makes sure that the files can be written, before anything is measured.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,7 +28,6 @@ from mlflow_tfconv.steps.benchmark.report.printed import printed
 from mlflow_tfconv.steps.benchmark.report.report import BenchmarkReport
 
 _HANDED_ON = ("device", "batch_sizes", "scenarios", "minutes", "folder")
-_FILE_WIDTH = 120  # of the table where there is no terminal, such as in a log
 
 
 def compare(
@@ -54,8 +52,7 @@ def compare(
         raise
     if outputs.json != "-":
         console = Console(highlight=False)
-        known = console.is_terminal or "COLUMNS" in os.environ
-        width = console.width if known else _FILE_WIDTH
+        width = console.width if console.is_terminal else outputs.width
         Console(highlight=False, width=width).print(printed(report.reports, width))
     judged, code = _verdicts(report, conditions)
     outputs.write_json({**report.content(), "conditions": judged})

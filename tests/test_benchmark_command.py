@@ -67,7 +67,7 @@ def compared(folder: Path) -> Result:
         *("--folder", folder / "kept"),
         *("--fail-if", "my-new.v2.footprint/size_mb > 2 * old.footprint/size_mb"),
         *("--fail-if", "old.latency/p50_ms > 10000"),
-        *QUICK,
+        *(*QUICK, "--set", "profile=true"),
     )
 
 
@@ -94,12 +94,7 @@ def test_the_page_is_written(compared: Result, folder: Path) -> None:
 def test_everything_is_left_in_the_folder(compared: Result, folder: Path) -> None:
     kept = folder / "kept"
     names = {file.relative_to(kept).as_posix() for file in kept.rglob("*") if file.is_file()}
-    assert {
-        "report.json",
-        "report.html",
-        "raw_samples.parquet",
-        "old/onnx/memory_curve.npy",
-    } <= names
+    assert {"report.json", "report.html", "raw_samples.parquet", "old/onnx/trace.json"} <= names
     assert "beside this page" in (kept / "report.html").read_text(encoding="utf-8")
 
 
