@@ -14,6 +14,7 @@ from mlflow_tfconv.steps.benchmark.candidates import reference_first
 from mlflow_tfconv.steps.benchmark.driver.bench import Bench
 from mlflow_tfconv.steps.benchmark.driver.measurement import Measurement, read_measurement
 from mlflow_tfconv.steps.benchmark.driver.measuring import Measuring
+from mlflow_tfconv.steps.benchmark.driver.memory_findings import memory_method
 from mlflow_tfconv.steps.benchmark.statistics.judge import Judge, Judgement
 
 _MB = 1e6
@@ -67,6 +68,8 @@ def compared(variants: Sequence[Variant], bench: Bench, judge: Judge, emit: Emit
             judgements[name] = Judgement(notes=(f"can't be judged: {_in_one_line(error)}",))
         rows[name] = _row(variant, measurement, judgements[name])
         _tell(rows[name], variant, emit)
+        if method := memory_method(measurement.details):
+            emit(Tag(name="memory.method", value=method, run=name))
     bench.progress.finish()
     for text in dict.fromkeys(m.details["surroundings"]["in_force"] for m in measurements.values()):
         emit(Message(text=text))

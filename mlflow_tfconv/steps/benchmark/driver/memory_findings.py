@@ -69,6 +69,16 @@ def arena_metrics(told: Mapping[str, Any] | None) -> dict[str, float]:
     }
 
 
+def memory_method(details: Mapping[str, Any]) -> str:
+    """How a variant's memory was measured, such as "host: VmHWM, gpu: nvml_process"; or empty.
+
+    Args:
+        details: Those of its measurement.
+    """
+    methods = details.get("stages", {}).get("memory", {}).get("method", {})
+    return ", ".join(f"{what}: {how}" for what, how in methods.items())
+
+
 def _drawn(curve: Mapping[str, Any], told: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
     """The curve with the points that a page draws."""
     if not curve:

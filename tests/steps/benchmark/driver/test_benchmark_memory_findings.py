@@ -13,6 +13,7 @@ from mlflow_tfconv.steps.benchmark.driver.memory_findings import (
     arena_metrics,
     estimate_findings,
     memory_findings,
+    memory_method,
 )
 
 _MB = 1_000_000
@@ -64,6 +65,8 @@ def test_the_host_has_its_peak_with_and_without_the_empty_process() -> None:
         "footprint/activations_mb": 110,
     }
     assert found.details["method"] == {"host": "VmHWM"}
+    assert memory_method({"stages": {"memory": found.details}}) == "host: VmHWM"
+    assert memory_method({}) == ""
 
 
 def test_the_curve_is_a_file_and_goes_to_the_page(tmp_path: Path) -> None:
