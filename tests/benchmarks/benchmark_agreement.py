@@ -33,6 +33,7 @@ from mlflow_tfconv.steps.benchmark.worker.job import RESULT_FILE, Job
 _WORKER = (sys.executable, "-m", "mlflow_tfconv.steps.benchmark.worker")
 _TIME = "/usr/bin/time"
 _ALLOWED, _ALLOWED_MB = 0.03, 1.0  # a share, or of memory this much
+_ALLOWED_WATCHED = 0.1
 _UNTIMED = {"warmup_time_s": 0.0, "warmup_limit_s": 0.0}
 _TURN = {"min_time_s": 0.05, "min_count": 3, **_UNTIMED}
 #: Both lie in a region of 512 MiB of ONNX Runtime's arena, which grows by powers of two.
@@ -59,6 +60,7 @@ class Found:
         theirs: What the other says.
         ratios: Ours by theirs, pair by pair.
         unit: Of both.
+        allowed: How far from 1 the ratio may be.
     """
 
     what: str
@@ -66,6 +68,7 @@ class Found:
     theirs: float
     ratios: Sequence[float]
     unit: str = "ms"
+    allowed: float = _ALLOWED
 
     @property
     def ratio(self) -> float:
@@ -76,7 +79,7 @@ class Found:
     def agrees(self) -> bool:
         """Whether the two are one."""
         near = self.unit == "MB" and abs(self.ours - self.theirs) <= _ALLOWED_MB
-        return near or abs(self.ratio - 1) <= _ALLOWED
+        return near or abs(self.ratio - 1) <= self.allowed
 
     def row(self) -> str:
         """As a row."""
@@ -261,7 +264,7 @@ def _of_both(what: str, both: Sequence[tuple[float, float]], unit: str = "ms") -
 
 
 def sampler(bench: Bench, name: str) -> Iterator[Found]:
-    """What watching memory costs what is watched."""
+    """What watching memory costs what is watched: loading and rehearsing, never what is timed."""
     command = python("sampled_runs.py", bench.model, bench.folder / "inputs.npz")
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     told = json.loads(done.stdout.splitlines()[-1])
@@ -270,6 +273,7 @@ def sampler(bench: Bench, name: str) -> Iterator[Found]:
         ours=told["sampled_ms"],
         theirs=told["plain_ms"],
         ratios=told["ratios"],
+        allowed=_ALLOWED_WATCHED,
     )
 
 
