@@ -17,6 +17,7 @@ from mlflow_tfconv.data.inference import SchemaInference
 from mlflow_tfconv.data.manifest import Manifest, write_manifest
 from mlflow_tfconv.data.shards import ShardWriter
 from mlflow_tfconv.device import Device
+from mlflow_tfconv.engine.cards import Text
 from mlflow_tfconv.engine.codec import decode, encode
 from mlflow_tfconv.engine.events import ArtifactFile, Event, Message, Metric
 from mlflow_tfconv.engine.parts import Parts
@@ -121,9 +122,10 @@ def test_a_new_variant_does_not_have_the_others_measured_again(
     same = ("quality/accuracy", "footprint/host_peak_mb", "startup/load_ms")
     before, after = first.output.rows[0].metrics, second.output.rows[0].metrics
     assert [after[name] for name in same] == [before[name] for name in same]
-    assert second.output.environment["timings"].startswith(
-        ("some were kept", "all were timed again")
-    )
+    timings = second.output.environment["timings"]
+    assert timings.startswith(("some were kept", "all were timed again"))
+    said = [part.text for part in second.card.parts if isinstance(part, Text)]
+    assert f"Of the timings {timings}." in said
 
 
 def test_another_config_has_them_measured_again(

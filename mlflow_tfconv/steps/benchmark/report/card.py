@@ -41,6 +41,9 @@ def _compared(reports: Reports) -> Iterator[Text]:
     reference, count = reports.environment.get("reference"), reports.environment.get("examples")
     if reference is not None and count:
         yield Text(text=f"Compared with {reference} on {count:,} examples.")
+    timings = str(reports.environment.get("timings", ""))
+    if ":" in timings:  # not when all are of the same moment
+        yield Text(text=f"Of the timings {timings}.")
 
 
 def _remarks(rows: Sequence[VariantReport]) -> Iterator[Text]:
