@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -84,9 +85,9 @@ class Judge:
         lost = {f"quality/{m.name}_drop": self._drop(m, side) for m in self._shared(side)}
         agreed = self._agreement(outputs)
         return Judgement(
-            metrics={**quality, **lost, **agreed.metrics},
+            metrics=_numbers({**quality, **lost, **agreed.metrics}),
             intervals={**_intervals(sure), **agreed.intervals},
-            notes=_notes(sure, lost, _count(outputs)),
+            notes=(*_notes(sure, lost, _count(outputs)), *_no_numbers(quality)),
             details={
                 "examples": _count(outputs),
                 "method": _METHOD,
@@ -158,6 +159,16 @@ class Judge:
         }
 
 
+def _numbers(metrics: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in metrics.items() if not math.isnan(value)}
+
+
+def _no_numbers(quality: Mapping[str, float]) -> list[str]:
+    return [
+        f"has no {name}: it came out as NaN" for name, value in quality.items() if math.isnan(value)
+    ]
+
+
 def _comparable(own: Array, reference: Array) -> bool:
     kinds = own.dtype.kind, reference.dtype.kind
     return own.shape == reference.shape and own.size > 0 and all(kind in "biuf" for kind in kinds)
@@ -208,7 +219,7 @@ def _drop_details(
             "verdict": one.verdict,
         }
         for name, one in sure.items()
-        if one.verdict != "unknown"
+        if one.verdict != "unknown" and math.isfinite(lost[f"quality/{name}_drop"])
     }
 
 

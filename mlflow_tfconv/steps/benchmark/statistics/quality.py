@@ -110,11 +110,11 @@ def measured(metric: QualityMetric, outputs: Mapping[str, Array], labels: Any) -
         labels: As the dataset gives them.
 
     Raises:
-        BenchmarkError: The metric does not fit the outputs, or gives no number.
+        BenchmarkError: The metric does not fit the outputs, fails, or gives no number.
     """
     given = as_given(outputs)
     if metric.evidence is None:
-        return Measured(value=_number(metric, metric.function(given, labels)))
+        return Measured(value=_number(metric, _called(metric, given, labels)))
     if not (isinstance(given, np.ndarray) and isinstance(labels, np.ndarray)):
         raise BenchmarkError(
             f"The built-in metric {metric.name!r} needs one output and one label.",
@@ -192,6 +192,20 @@ def agreeing(
     if mine.shape != theirs.shape or mine.ndim != 2 or mine.shape[1] < fewest:
         return None
     return np.asarray(predicted_classes(mine) == predicted_classes(theirs)).astype(np.float64)
+
+
+def _called(metric: QualityMetric, outputs: Any, labels: Any) -> Any:
+    try:
+        return metric.function(outputs, labels)
+    except Exception as e:
+        given = outputs if isinstance(outputs, Mapping) else {"outputs": outputs}
+        shapes = ", ".join(f"{name} {np.shape(value)}" for name, value in given.items())
+        raise BenchmarkError(
+            f"The metric {metric.name!r} failed: {type(e).__name__}: {e}",
+            received=f"{shapes}; labels: {_names(labels)}",
+            expected="one number for all examples",
+            fix=f"Look at the function in {EVALUATE_FILE}.",
+        ) from e
 
 
 def _number(metric: QualityMetric, value: Any) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mlflow_tfconv.errors import BenchmarkError
 from mlflow_tfconv.steps.benchmark.statistics.judge import Judge, Judgement
 from mlflow_tfconv.steps.benchmark.statistics.per_class import per_class
 from mlflow_tfconv.steps.benchmark.statistics.quality import BUILT_IN, QualityMetric
@@ -117,6 +118,20 @@ def test_a_function_that_fails_on_redrawn_examples_has_no_interval() -> None:
     found = judged(SCORES, wrong_on(40), metrics=(metric,))
     assert "quality/fussy" in found.metrics
     assert "quality/fussy" not in found.intervals
+
+
+def test_a_metric_that_is_nan_is_left_out_and_told() -> None:
+    metric = QualityMetric(name="odd", function=lambda o, t: float("nan"), greater_is_better=True)
+    found = judged(SCORES, wrong_on(40), metrics=(metric,))
+    assert list(found.metrics) == ["quality/agreement"]
+    assert found.notes == ("has no quality/odd: it came out as NaN",)
+    json.dumps(found.details, allow_nan=False)
+
+
+def test_a_function_of_the_user_that_fails_is_named() -> None:
+    metric = QualityMetric(name="odd", function=lambda o, t: o["a"], greater_is_better=True)
+    with pytest.raises(BenchmarkError, match="The metric 'odd' failed: IndexError"):
+        judged(SCORES, SCORES, metrics=(metric,))
 
 
 def test_without_redraws_there_are_values_but_no_intervals() -> None:
