@@ -40,7 +40,9 @@ def main() -> None:
             _line(f"ratio {ratio} of two medians, {name}", _ratios(ratio, mood, drift), rounds)
         _line(f"the same, all runs taken as independent, {name}", _naive(1.1, mood, drift), rounds)
         if not drift:
-            _line(f"median of one variant, {name}", _medians(mood), rounds)
+            _line(f"median of one variant, {name}", _percentiles(50, mood), rounds)
+            for percent in (90, 95, 99):
+                _line(f"p{percent} of one variant, {name}", _percentiles(percent, mood), rounds)
     for name, examples in (("accuracy", 100), ("accuracy", 1000), ("f1", 1000), ("rmse", 300)):
         _line(f"drop of {name}, {examples:,} examples", _drops(name, examples), rounds // 4)
 
@@ -71,12 +73,13 @@ def _naive(ratio: float, mood: float, drift: float) -> Iterator[tuple[float, flo
         yield ratio, float(low), float(high)
 
 
-def _medians(mood: float) -> Iterator[tuple[float, float, float]]:
-    """The truth is the median of very many turns."""
-    name = "latency/p50_ms"
+def _percentiles(percent: int, mood: float) -> Iterator[tuple[float, float, float]]:
+    """The truth is the percentile of very many turns."""
+    name = f"latency/p{percent}_ms"
     generator = np.random.default_rng(1)
     many = [_turns(generator, generator.normal(0, mood, TURNS), 0.0) for _ in range(2000)]
-    truth = float(np.median(np.concatenate([turn for turns in many for turn in turns]))) / 1e6
+    values = np.concatenate([turn for turns in many for turn in turns])
+    truth = float(np.percentile(values, percent)) / 1e6
     for own, _ in _pairs(1.0, mood, 0.0):
         yield (truth, *latency_findings({1: own}).intervals[name])
 

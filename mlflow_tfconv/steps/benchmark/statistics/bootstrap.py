@@ -6,7 +6,8 @@ Bootstrap Methods and their Application, 1997, 3.8; Ren et al., Nonparametric bo
 hierarchical data, Journal of Applied Statistics, 2010). Percentiles of so few turns are too narrow;
 what is taken from the redrawn values is their standard error, on the logarithmic scale, widened by
 sqrt(n / (n - 1)) and by Student's t of n - 1 degrees (Hesterberg, What teachers should know about
-the bootstrap, The American Statistician, 2015). Coverage: tests/benchmarks/README.md.
+the bootstrap, The American Statistician, 2015). Coverage (of high percentiles too low where turns
+differ much: few turns have not met the slowest): tests/benchmarks/README.md.
 """
 
 from __future__ import annotations
