@@ -4,12 +4,16 @@ The variants ran in turn, A B C A B C. What slows the machine for a while hits a
 ratio of neighbours lets it cancel: turn by turn the ratio is formed, and the interval is Student's t
 of the logarithms of these ratios (paired, as in Bulej et al., Duet benchmarking, ICPE 2020; effect
 sizes as ratios with intervals: Kalibera and Jones, Rigorous benchmarking in reasonable time, 2013).
+
+A difference is claimed only when each one's own interval, as it is shown, lies apart from the other's
+too: what a reader sees overlap is called equal, and the ratio with its bounds stands beside it.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -19,8 +23,13 @@ from mlflow_tfconv.steps.benchmark.statistics.blocks import (
     Blocks,
     Samples,
     paired_pieces,
+    pieces,
 )
-from mlflow_tfconv.steps.benchmark.statistics.bootstrap import quantile_ratio_interval
+from mlflow_tfconv.steps.benchmark.statistics.bootstrap import (
+    mean_interval,
+    quantile_intervals,
+    quantile_ratio_interval,
+)
 from mlflow_tfconv.steps.benchmark.statistics.findings import Interval
 from mlflow_tfconv.steps.benchmark.statistics.latency import FEWEST_RUNS
 from mlflow_tfconv.steps.benchmark.statistics.student import t95
@@ -42,7 +51,8 @@ class Compared:
             times below 1 is faster, for rates above 1.
         low: Lower end of its 95 % interval; 0 when nothing is known,
         high: upper end; infinite then.
-        verdict: "equal" when the interval touches what is as good as 1, from 1/1.03 to 1.03.
+        verdict: "equal" when the interval touches what is as good as 1, from 1/1.03 to 1.03, or when
+            the intervals of the two numbers overlap.
         basis: What it rests on, in words.
     """
 
@@ -61,6 +71,12 @@ def compared_latency(own: Blocks, reference: Blocks, *, quantile: int = 50) -> C
         reference: the variant it is compared with.
         quantile: The percentile, of each turn's runs.
     """
+    found = _paired_latency(own, reference, quantile)
+    ends = [quantile_intervals(pieces(turns), [quantile / 100]) for turns in (own, reference)]
+    return _where_apart(found, [end[0] if end else None for end in ends])
+
+
+def _paired_latency(own: Blocks, reference: Blocks, quantile: int) -> Compared:
     pairs = paired_pieces(own, reference)
     if pairs and not all(_supports(piece, quantile) for pair in pairs for piece in pair):
         ratio, interval = quantile_ratio_interval(pairs, quantile / 100)
@@ -85,7 +101,8 @@ def compared_rate(
         (math.log(max(a.mean(), 1) / own_size), math.log(max(b.mean(), 1) / reference_size))
         for a, b in pairs
     ]
-    times = _compared(np.array(logs).reshape(-1, 2), own, reference)
+    ends = [_time_an_example(own, own_size), _time_an_example(reference, reference_size)]
+    times = _where_apart(_compared(np.array(logs).reshape(-1, 2), own, reference), ends)
     return Compared(
         ratio=1 / times.ratio,
         low=1 / times.high,
@@ -93,6 +110,19 @@ def compared_rate(
         verdict=times.verdict,
         basis=times.basis,
     )
+
+
+def _time_an_example(turns: Blocks, size: int) -> Interval | None:
+    found = mean_interval(pieces(turns))
+    return None if found is None else (found[0] / size, found[1] / size)
+
+
+def _where_apart(found: Compared, intervals: Sequence[Interval | None]) -> Compared:
+    """The same, equal where the two numbers' own intervals overlap."""
+    own, reference = intervals
+    if own is None or reference is None or own[1] < reference[0] or reference[1] < own[0]:
+        return found
+    return replace(found, verdict="equal")
 
 
 def _supports(piece: Samples, percent: int) -> bool:

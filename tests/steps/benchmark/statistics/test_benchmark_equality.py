@@ -19,11 +19,20 @@ def turns(*medians: float, runs: int = 40, seed: int = 0) -> list[np.ndarray]:
     ]
 
 
-def test_what_slows_both_in_a_turn_cancels() -> None:
+def test_what_slows_both_in_a_turn_cancels_in_their_ratio() -> None:
     mood = np.array([1.0, 1.8, 1.2, 2.0, 1.5])
     found = compared_latency(turns(*1.1 * mood, seed=1), turns(*mood, seed=2))
-    assert (found.verdict, found.basis) == ("slower", "5 turns, paired")
+    assert found.basis == "5 turns, paired"
     assert found.low < 1.1 < found.high < 1.13
+
+
+def test_variants_whose_intervals_overlap_are_called_equal() -> None:
+    mood = np.array([1.0, 1.8, 1.2, 2.0, 1.5])
+    for compared in (compared_latency, compared_rate):
+        assert compared(turns(*1.1 * mood, seed=1), turns(*mood, seed=2)).verdict == "equal"
+    calm = np.array([1.0, 1.01, 1.0, 0.99, 1.0])
+    assert compared_latency(turns(*1.1 * calm, seed=1), turns(*calm, seed=2)).verdict == "slower"
+    assert compared_rate(turns(*1.1 * calm, seed=1), turns(*calm, seed=2)).verdict == "slower"
 
 
 def test_the_same_program_is_equal_and_so_is_a_difference_of_a_percent() -> None:
