@@ -142,7 +142,7 @@ BROKEN: dict[str, tuple[Make, str]] = {
     "empty_folder": (without("*"), "saved_model.pb"),
     "writing": (writing, "WriteFile"),
     "huge": (lambda path: exported(path, function=huge), "OOM"),
-    "own_layer": (lambda path: keras_file(path, Doubled(name="y")), "Doubled"),
+    "own_layer": (lambda path: keras_file(path, Doubled(name="y")), "custom classes"),
     "cut": (cut, ""),
 }
 
