@@ -36,6 +36,23 @@ def test_medians_of_runs_and_shares_of_the_total_with_time_outside() -> None:
     assert shares == pytest.approx(1)
 
 
+def test_interruptions_of_other_nodes_in_every_run_leave_the_shares_whole() -> None:
+    lengths = [(900, 10, 10), (10, 900, 10), (10, 10, 900)]
+    runs = [
+        _run(
+            1000,
+            *(
+                (name, "Conv", 1000 * n, us)
+                for n, (name, us) in enumerate(zip("abc", each, strict=True))
+            ),
+        )
+        for each in lengths
+    ]
+    found = where_time_goes(operator_times(runs), None)
+    assert [(row["operator"], row["ms"]) for row in found["operators"]] == [("Conv", 0.03)]
+    assert sum(row["share"] for row in found["operators"]) + found["outside_share"] <= 1
+
+
 def test_a_loop_with_its_body_is_counted_once() -> None:
     loop = ("loop", "Loop", 0, 90), ("body", "Mul", 10, 20), ("body", "Mul", 50, 20)
     found = where_time_goes(operator_times([_run(100, *loop)]), 0.1)
