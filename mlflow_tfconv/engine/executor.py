@@ -108,7 +108,8 @@ class Executor:
         last = self._last_made_of(step)
         # Until this run has a result, later ones are compared with the last that has.
         record = StepRecord(status="running", fingerprint=mark, log=str(log), ingredients=last)
-        why, begun = changes(last, made_of) if last else (), time.monotonic()
+        why = changes(last, made_of) if last else ()
+        why, begun = why or self.store.why_not(step.name, mark, digests), time.monotonic()
         self._record(step, record)
         try:
             self.listener.step_started(step.name, why)

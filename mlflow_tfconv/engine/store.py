@@ -120,6 +120,21 @@ class Store:
             result if unchanged and content_of(result.output, digests) == result.content else None
         )
 
+    def why_not(self, step: str, fingerprint: str, digests: Digests) -> tuple[str, ...]:
+        """Why `lookup` does not give a result that was made for this fingerprint, in words."""
+        folder = self.result_folder(step, fingerprint)
+        try:
+            data = json.loads((folder / RESULT_FILE).read_text())
+            seen, now = {kind: data[kind] for kind in ("opened", "listed")}, _seen(data, digests)
+        except (OSError, ValueError, KeyError, TypeError):
+            return (f"the result of {step} can't be read",) if folder.is_dir() else ()
+        return tuple(
+            path if kind == "opened" else f"the files in {path}"
+            for kind in seen
+            for path in seen[kind]
+            if seen[kind][path] != now[kind][path]
+        ) or (f"the files that {step} made",)
+
     def commit(self, step: str, fingerprint: str, seconds: float, digests: Digests) -> StoredResult:
         """Puts a finished work folder in place and notes the digest of what is in it.
 

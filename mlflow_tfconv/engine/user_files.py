@@ -25,7 +25,8 @@ _NOT_OURS = tuple(
 )
 _LIBRARY_FOLDERS = ("/site-packages/", "/dist-packages/")
 _SYSTEM = ("/usr", "/etc", "/proc", "/sys", "/dev", "/var/lib", "/var/cache", "/lib", "/lib64")
-_IMPORTER = "<frozen importlib"
+# What looks for modules and for installed distributions: it lists every folder of `sys.path`.
+_IMPORTERS = ("importlib", "_frozen_importlib", "importlib_metadata", "pkg_resources")
 
 
 def code_files(entry: Path, search: Iterable[Path]) -> tuple[Path, ...]:
@@ -167,5 +168,6 @@ def _data_filter(root: Path, ignored: Iterable[Path]) -> Callable[[str], bool]:
 
 
 def _is_import() -> bool:
-    """Whether Python lists a folder to find a module in it."""
-    return sys._getframe(2).f_code.co_filename.startswith(_IMPORTER)
+    """Whether a folder is listed to find a module or an installed distribution in it."""
+    name = str(sys._getframe(2).f_globals.get("__name__", ""))
+    return name.partition(".")[0].removesuffix("_external") in _IMPORTERS

@@ -25,10 +25,12 @@ class Ear:
         self.started: list[str] = []
         self.events: list[Any] = []
         self.cached: dict[str, bool] = {}
+        self.reasons: dict[str, Any] = {}  # of each step, when it started last
 
     def step_started(self, step: str, why: Any) -> None:
         self.started.append(step)
         self.why = why
+        self.reasons[step] = why
 
     def handle(self, step: str, event: Any) -> None:
         self.events.append(event)

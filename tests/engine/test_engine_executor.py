@@ -61,6 +61,7 @@ def test_a_file_that_user_code_opened_counts_even_with_size_and_name_unchanged(r
     (root / "data.txt").write_text("two")
     done = run(read="data.txt")
     assert done["ingest"].output.digest == "two"
+    assert ear.reasons["ingest"] == (str(root / "data.txt"),)
 
 
 def test_another_version_of_a_library_counts(run, ear, monkeypatch):
@@ -78,6 +79,7 @@ def test_a_damaged_result_is_made_again(run, ear):
     done["ingest"].output.manifest.write_text("tampered")
     run()
     assert ear.started == ["ingest", "train", "ingest"]
+    assert ear.reasons["ingest"] == ("the files that ingest made",)
 
 
 def test_verify_sees_a_change_that_stat_does_not_show(run, ear, monkeypatch, tmp_path):
@@ -174,6 +176,7 @@ def test_a_file_added_to_a_folder_that_user_code_listed_counts(run, ear, root):
     done = run(read="data/*.txt")
     assert done["ingest"].output.digest == "onetwo"
     assert ear.started == ["ingest", "train", "ingest", "train"]
+    assert ear.reasons["ingest"] == (f"the files in {root / 'data'}",)
 
 
 def test_a_module_that_is_imported_by_a_computed_name_counts(run, ear, root):

@@ -89,3 +89,21 @@ def test_a_recipe_below_the_systems_prefix_is_the_users(monkeypatch):
     assert not is_installed(Path("/usr/src/app/steps/train.py"))
     assert is_installed(Path("/usr/lib/python3/dist-packages/yaml/__init__.py"))
     assert is_installed(Path(subprocess.__file__))
+
+
+def test_looking_for_an_installed_distribution_lists_nobodys_data(tmp_path):
+    script = f"""
+import sys
+from importlib import metadata
+from pathlib import Path
+import importlib_metadata
+from mlflow_tfconv.engine.user_files import watch_opened_files
+root = Path({str(tmp_path)!r})
+sys.path.insert(0, str(root))
+seen = watch_opened_files(root, ())
+metadata.version("numpy"), importlib_metadata.version("numpy")
+assert seen.existing_folders() == set(), seen
+sorted(root.iterdir())
+assert seen.existing_folders() == {{str(root)}}, seen
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
