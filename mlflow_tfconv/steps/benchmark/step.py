@@ -119,7 +119,6 @@ def benchmark(
     require_gpus(parsed)
     from mlflow_tfconv.steps.benchmark import candidates, stored_examples
     from mlflow_tfconv.steps.benchmark.driver import session
-    from mlflow_tfconv.steps.benchmark.report import results
     from mlflow_tfconv.steps.benchmark.statistics import quality
 
     specs = tuple(MetricSpec(name=name) for name in asked)
@@ -135,6 +134,8 @@ def benchmark(
         )
         reports = _without_passing_files(reports, workdir)
         if home is not None:
+            from mlflow_tfconv.steps.benchmark.report import results  # matplotlib: half a second
+
             results.keep(comparison, reports, home)
     return BenchmarkReport(reports)
 
