@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from mlflow_tfconv.steps.benchmark.config import BenchmarkConfig
+from mlflow_tfconv.steps.benchmark.memory_options import MemoryOptions
 
 MakeModel = Callable[..., Path]
-QUICK = BenchmarkConfig(
-    batch_sizes=(1, 4),
-    min_time_s=0.02,
-    min_count=5,
-    warmup_time_s=0.0,
-    warmup_limit_s=0.1,
-    time_limit_s=60,
-)
 
 
 def weights(noise: float = 0.0) -> np.ndarray[Any, Any]:
@@ -31,18 +25,40 @@ def weights(noise: float = 0.0) -> np.ndarray[Any, Any]:
     return (exact + noise * generator.normal(size=(4, 3))).astype(np.float32)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def quick() -> BenchmarkConfig:
-    """Timings of milliseconds."""
-    return QUICK
+    """Timings of milliseconds and one process a variant: no profile and no estimate of memory."""
+    return BenchmarkConfig(
+        batch_sizes=(1, 4),
+        min_time_s=0.02,
+        min_count=5,
+        blocks=2,
+        retries=0,
+        warmup_time_s=0.0,
+        warmup_limit_s=0.02,
+        time_limit_s=60,
+        profile=False,
+        memory=MemoryOptions(estimate=False),
+    )
 
 
 @pytest.fixture
-def make_model(tmp_path: Path) -> MakeModel:
+def make_model(write_model: MakeModel, tmp_path: Path) -> MakeModel:
+    """Writes `y = x @ weights` into the test's folder."""
+    return functools.partial(write_model, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def write_model() -> MakeModel:
     """Writes `y = x @ weights` as ONNX, with an operation after it when one is named."""
 
-    def make(
-        name: str = "m", *, noise: float = 0.0, then: str = "Identity", batch: Any = "n"
+    def write(
+        folder: Path,
+        name: str = "m",
+        *,
+        noise: float = 0.0,
+        then: str = "Identity",
+        batch: Any = "n",
     ) -> Path:
         graph = helper.make_graph(
             [
@@ -54,9 +70,9 @@ def make_model(tmp_path: Path) -> MakeModel:
             [helper.make_tensor_value_info("y", TensorProto.FLOAT, [batch, 3])],
             [numpy_helper.from_array(weights(noise), "w")],
         )
-        return saved(graph, tmp_path / f"{name}.onnx")
+        return saved(graph, folder / f"{name}.onnx")
 
-    return make
+    return write
 
 
 @pytest.fixture

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -21,9 +22,10 @@ from mlflow_tfconv.engine.cards import Text
 from mlflow_tfconv.engine.codec import decode, encode
 from mlflow_tfconv.engine.events import ArtifactFile, Event, Message, Metric
 from mlflow_tfconv.engine.parts import Parts
-from mlflow_tfconv.engine.step import StepContext
+from mlflow_tfconv.engine.step import StepContext, StepResult
 from mlflow_tfconv.errors import BenchmarkError, ConfigError, DeviceError
 from mlflow_tfconv.steps.benchmark.config import BenchmarkConfig
+from mlflow_tfconv.steps.benchmark.memory_options import MemoryOptions
 from mlflow_tfconv.steps.benchmark.step import BenchmarkStep, benchmark
 
 INPUTS = (TensorSpec(name="x", dtype="float32", shape=(None, 4)),)
@@ -39,11 +41,22 @@ def some_inputs(count: int = 30) -> np.ndarray:
     return np.random.default_rng(1).normal(size=(count, 4)).astype(np.float32)
 
 
-@pytest.fixture
-def dataset(tmp_path: Path) -> Dataset:
+class Course(NamedTuple):
+    """One run of the step, its folder, and what it has told."""
+
+    result: StepResult
+    workdir: Path
+    events: list[Event]
+
+    @property
+    def metrics(self) -> dict[str, Mapping[str, float]]:
+        return {row.run_name: row.metrics for row in self.result.output.rows}
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """Thirty labelled examples in the split "test"."""
-    home = tmp_path / "dataset"
-    home.mkdir()
+    home = tmp_path_factory.mktemp("dataset")
     inference = SchemaInference(("kind",))
     inputs = some_inputs()
     with ShardWriter(home, "test", 10_000) as writer:
@@ -54,40 +67,68 @@ def dataset(tmp_path: Path) -> Dataset:
     return Dataset(manifest=home / "manifest.json", digest=manifest.digest, counts=manifest.counts)
 
 
+@pytest.fixture(scope="module")
+def models(write_model: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Variant]:
+    """What is measured here: good ones, one that gives NaN, one that is no model, and no file."""
+    home = tmp_path_factory.mktemp("models")
+    audit = Audit(size_bytes=2_000_000, compressed_bytes=1, weights_bytes={"int8": 5}, sparsity=0.5)
+    (home / "no.onnx").write_text("hello")
+    made = (
+        onnx_variant("base", write_model(home, "base")),
+        onnx_variant("noisy", write_model(home, "noisy", noise=0.5), audit=audit),
+        onnx_variant("other", write_model(home, "other")),
+        onnx_variant("nan", write_model(home, "nan", then="Log")),
+        onnx_variant("no", home / "no.onnx"),
+        onnx_variant("gone", home / "gone.onnx"),
+    )
+    return {variant.name: variant for variant in made}
+
+
+@pytest.fixture(scope="module")
+def first(
+    quick: BenchmarkConfig,
+    models: dict[str, Variant],
+    dataset: Dataset,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Course:
+    """All but one of them, with every stage that there is by default."""
+    home = tmp_path_factory.mktemp("first")
+    variants = [models[name] for name in ("noisy", "base", "nan", "no", "gone")]
+    config = dataclasses.replace(quick, profile=True, memory=MemoryOptions())
+    return run(config, variants, home / "work", context_of(dataset, home / "parts"))
+
+
 @pytest.fixture
 def context(dataset: Dataset, tmp_path: Path) -> StepContext:
+    """With no parts yet."""
+    return context_of(dataset, tmp_path / "parts")
+
+
+def context_of(dataset: Dataset, parts: Path) -> StepContext:
     """With parts that stay between runs, and events in `context.settings["events"]`."""
     events: list[Event] = []
     return StepContext(
-        dataset=dataset,
-        parts=Parts(tmp_path / "parts"),
-        emit=events.append,
-        settings={"events": events},
+        dataset=dataset, parts=Parts(parts), emit=events.append, settings={"events": events}
     )
 
 
 def run(
     config: BenchmarkConfig, variants: list[Variant], workdir: Path, context: StepContext
-) -> Any:
+) -> Course:
     workdir.mkdir()
     source = Variants(variants=tuple(variants), inputs=INPUTS)
-    return BenchmarkStep(config).run(source, workdir, context)
+    result = BenchmarkStep(config).run(source, workdir, context)
+    return Course(result, workdir, context.settings["events"])
 
 
 def onnx_variant(name: str, path: Path, **more: Any) -> Variant:
     return Variant(name=name, format="onnx", path=path, fingerprint=f"of {name}", **more)
 
 
-def test_variants_are_compared_with_the_base(
-    quick: BenchmarkConfig, make_model: Any, context: StepContext, tmp_path: Path
-) -> None:
-    audit = Audit(size_bytes=2_000_000, compressed_bytes=1, weights_bytes={"int8": 5}, sparsity=0.5)
-    noisy = onnx_variant("noisy", make_model("noisy", noise=0.5), audit=audit)
-    base = onnx_variant("base", make_model("base"))
-    result = run(quick, [noisy, base], tmp_path / "work", context)
-    metrics = {row.run_name: row.metrics for row in result.output.rows}
-    assert list(metrics) == ["noisy/onnx", "base/onnx"]
-    assert result.output.environment["reference"] == "base/onnx"
+def test_variants_are_compared_with_the_base(first: Course) -> None:
+    metrics, environment = first.metrics, first.result.output.environment
+    assert list(metrics)[:2] == ["noisy/onnx", "base/onnx"]
+    assert environment["reference"] == "base/onnx"
     assert metrics["base/onnx"]["quality/accuracy"] == 1.0
     lost = 1.0 - metrics["noisy/onnx"]["quality/accuracy"]
     assert metrics["noisy/onnx"]["quality/accuracy_drop"] == pytest.approx(lost)
@@ -96,80 +137,74 @@ def test_variants_are_compared_with_the_base(
     assert metrics["noisy/onnx"]["sparsity"] == 0.5
 
 
-def test_what_is_measured_is_told_and_left_behind(
-    quick: BenchmarkConfig, make_model: Any, context: StepContext, tmp_path: Path
+def test_memory_is_estimated_and_where_time_goes_is_told_unless_asked_otherwise(
+    first: Course,
 ) -> None:
-    variants = [onnx_variant(name, make_model(name)) for name in ("base", "other")]
-    result = run(quick, variants, tmp_path / "work", context)
-    events = context.settings["events"]
-    told = {(e.run, e.name) for e in events if isinstance(e, Metric)}
-    assert {("base/onnx", "latency/p50_ms"), ("other/onnx", "footprint/host_peak_mb")} <= told
-    files = {e.path.name for e in events if isinstance(e, ArtifactFile)}
+    assert first.metrics["base/onnx"]["footprint/estimated_peak_mb"] > 0
+    told = first.result.output.environment["variants"]["base/onnx"]["stages"]["profile"]
+    assert {row["operator"] for row in told["operators"]} == {"MatMul"}
+
+
+def test_what_is_measured_is_told_and_left_behind(first: Course) -> None:
+    told = {(e.run, e.name) for e in first.events if isinstance(e, Metric)}
+    assert {("base/onnx", "latency/p50_ms"), ("noisy/onnx", "footprint/host_peak_mb")} <= told
+    files = {e.path.name for e in first.events if isinstance(e, ArtifactFile)}
     assert {"report.json", "raw_samples.parquet", "quality_against_latency.png"} <= files
-    table = pq.read_table(tmp_path / "work" / "raw_samples.parquet")
-    assert set(table.column("variant").to_pylist()) == {"base/onnx", "other/onnx"}
-    assert result.card.title == "2 variants measured on cpu"
-    plain = json.loads(json.dumps(encode(result.output, tmp_path / "work")))
-    assert decode(plain, tmp_path / "work").rows == result.output.rows
-
-
-def test_a_new_variant_does_not_have_the_others_measured_again(
-    quick: BenchmarkConfig, make_model: Any, context: StepContext, tmp_path: Path
-) -> None:
-    base, other = (onnx_variant(name, make_model(name)) for name in ("base", "other"))
-    first = run(quick, [base], tmp_path / "first", context)
-    second = run(quick, [base, other], tmp_path / "second", context)
-    same = ("quality/accuracy", "footprint/host_peak_mb", "startup/load_ms")
-    before, after = first.output.rows[0].metrics, second.output.rows[0].metrics
-    assert [after[name] for name in same] == [before[name] for name in same]
-    timings = second.output.environment["timings"]
-    assert timings.startswith(("some were kept", "all were timed again"))
-    said = [part.text for part in second.card.parts if isinstance(part, Text)]
-    assert f"Of the timings {timings}." in said
-
-
-def test_another_config_has_them_measured_again(
-    quick: BenchmarkConfig, make_model: Any, context: StepContext, tmp_path: Path
-) -> None:
-    base = onnx_variant("base", make_model("base"))
-    first = run(quick, [base], tmp_path / "first", context)
-    longer = dataclasses.replace(quick, min_count=6)
-    second = run(longer, [base], tmp_path / "second", context)
-    assert second.output.environment["timings"] == "all were timed now"
-    name = "footprint/host_peak_mb"  # how it is timed does not change the memory
-    assert second.output.rows[0].metrics[name] == first.output.rows[0].metrics[name]
+    assert "trace.json" in files
+    table = pq.read_table(first.workdir / "raw_samples.parquet")
+    assert set(table.column("variant").to_pylist()) == {"base/onnx", "noisy/onnx"}
+    plain = json.loads(json.dumps(encode(first.result.output, first.workdir)))
+    assert decode(plain, first.workdir).rows == first.result.output.rows
 
 
 def test_variants_that_fail_are_results_and_warnings_and_the_others_are_measured(
-    quick: BenchmarkConfig, make_model: Any, context: StepContext, tmp_path: Path
+    first: Course,
 ) -> None:
-    (tmp_path / "no.onnx").write_text("hello")
-    variants = [
-        onnx_variant("base", make_model("base")),
-        onnx_variant("nan", make_model("nan", then="Log")),
-        onnx_variant("no", tmp_path / "no.onnx"),
-        onnx_variant("gone", tmp_path / "gone.onnx"),
-    ]
-    result = run(quick, variants, tmp_path / "work", context)
-    base, nan, no, gone = result.output.rows
-    assert base.failure is None
-    assert "NaN in the output 'y'" in nan.failure
+    noisy, base, nan, no, gone = first.result.output.rows
+    assert (noisy.failure, base.failure) == (None, None)
+    assert "NaN in the output 'y'" in str(nan.failure)
     assert "latency/p50_ms" not in nan.metrics
-    assert "can't load this file" in no.failure
+    assert "can't load this file" in str(no.failure)
     assert gone.failure
-    said = [e for e in context.settings["events"] if isinstance(e, Message)]
+    said = [e for e in first.events if isinstance(e, Message)]
     assert [e.level for e in said] == ["warning"] * 3 + ["info"]
     assert said[-1].text.startswith("ONNX Runtime ")
-    assert result.card.title == "1 of 4 variants measured on cpu; 3 failed"
+    card = first.result.card
+    assert card is not None
+    assert card.title == "2 of 5 variants measured on cpu; 3 failed"
+
+
+def test_a_new_variant_or_config_does_not_have_all_measured_again(
+    quick: BenchmarkConfig, models: dict[str, Variant], context: StepContext, tmp_path: Path
+) -> None:
+    base, other = models["base"], models["other"]
+    before = run(quick, [base], tmp_path / "first", context)
+    after = run(quick, [base, other], tmp_path / "second", context)
+    kept = ("quality/accuracy", "footprint/host_peak_mb", "startup/load_ms")
+    assert_same(kept, before, after)
+    timings = after.result.output.environment["timings"]
+    assert timings.startswith(("some were kept", "all were timed again"))
+    assert after.result.card is not None
+    assert after.result.card.title == "2 variants measured on cpu"
+    said = [part.text for part in after.result.card.parts if isinstance(part, Text)]
+    assert f"Of the timings {timings}." in said
+    longer = dataclasses.replace(quick, min_count=6)
+    last = run(longer, [base], tmp_path / "third", context)
+    assert last.result.output.environment["timings"] == "all were timed now"
+    assert_same(kept, before, last)  # how it is timed changes neither memory nor outputs
+
+
+def assert_same(names: tuple[str, ...], one: Course, other: Course) -> None:
+    found = [course.metrics["base/onnx"] for course in (one, other)]
+    assert [found[0][name] for name in names] == [found[1][name] for name in names]
 
 
 def test_when_all_fail_the_step_fails(
-    quick: BenchmarkConfig, make_model: Any, context: StepContext, tmp_path: Path
+    quick: BenchmarkConfig, models: dict[str, Variant], context: StepContext, tmp_path: Path
 ) -> None:
-    nan = onnx_variant("nan", make_model("nan", then="Log"))
+    nan, gone = models["nan"], models["gone"]
     with pytest.raises(BenchmarkError, match="nan/onnx could not be measured: It gives NaN"):
         run(quick, [nan], tmp_path / "work", context)
-    gone = onnx_variant("gone", tmp_path / "gone.onnx")
     with pytest.raises(BenchmarkError, match="None of the variants") as error:
         run(quick, [nan, gone], tmp_path / "again", context)
     assert "nan/onnx: It gives NaN in the output 'y'. (NaN for 28 examples)\n" in str(error.value)
@@ -197,8 +232,8 @@ def test_a_sample_of_the_split_can_be_asked_for(
     quick: BenchmarkConfig, make_model: Any, context: StepContext, tmp_path: Path
 ) -> None:
     config = dataclasses.replace(quick, examples=7)
-    result = run(config, [onnx_variant("base", make_model())], tmp_path / "work", context)
-    assert result.output.environment["examples"] == 7
+    course = run(config, [onnx_variant("base", make_model())], tmp_path / "work", context)
+    assert course.result.output.environment["examples"] == 7
 
 
 def test_files_are_compared_without_a_recipe(quick: BenchmarkConfig, make_model: Any) -> None:
@@ -220,17 +255,11 @@ def test_files_are_compared_without_a_recipe(quick: BenchmarkConfig, make_model:
 def test_without_samples_only_speed_and_memory_are_measured(
     quick: BenchmarkConfig, make_model: Any
 ) -> None:
-    (row,) = benchmark(make_model(), config=quick).rows
-    assert not [name for name in row.metrics if name.startswith("quality/")]
-    assert row.notes[0].startswith("was timed with made-up inputs")
-
-
-def test_files_of_the_same_name_get_names_of_their_own(
-    quick: BenchmarkConfig, make_model: Any
-) -> None:
     path = make_model("twin")
-    report = benchmark([path, path], config=quick)
-    assert [row.run_name for row in report.rows] == ["twin/onnx", "twin-2/onnx"]
+    rows = benchmark([path, path], config=quick).rows
+    assert [row.run_name for row in rows] == ["twin/onnx", "twin-2/onnx"]
+    assert not [name for name in rows[0].metrics if name.startswith("quality/")]
+    assert rows[0].notes[0].startswith("was timed with made-up inputs")
 
 
 def test_labels_have_to_be_as_many_as_samples(quick: BenchmarkConfig, make_model: Any) -> None:
@@ -248,7 +277,7 @@ def test_one_batch_size_one_metric_and_one_array_are_taken_as_such(
         samples=inputs.astype(np.float64),
         labels=true_classes(inputs),
         metrics="f1",
-        config={"min_time_s": 0.01, "min_count": 3, "warmup_limit_s": 0.1},
+        config={"min_time_s": 0.01, "min_count": 3, "blocks": 1, "profile": False},
     ).rows
     assert row.metrics["quality/f1"] == 1.0
     assert "latency/p50_ms_b2" in row.metrics
@@ -273,32 +302,20 @@ def test_arguments_that_can_not_be_used_are_told(
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' export
-def test_keras_and_saved_model_are_measured_beside_onnx(
-    quick: BenchmarkConfig, make_model: Any, context: StepContext, tmp_path: Path
+def test_a_live_model_and_a_saved_model_are_measured_beside_onnx(
+    quick: BenchmarkConfig, make_model: Any, tmp_path: Path
 ) -> None:
     keras = pytest.importorskip("keras")
-    model = keras.Sequential([keras.Input((4,), name="x"), keras.layers.Dense(3)])
-    model.save(tmp_path / "model.keras")
-    model.export(tmp_path / "saved", verbose=False)
-    variants = [
-        Variant(name="base", format="keras", path=tmp_path / "model.keras"),
-        Variant(name="base", format="saved_model", path=tmp_path / "saved"),
-        onnx_variant("base", make_model()),
-    ]
-    result = run(quick, variants, tmp_path / "work", context)
-    metrics = {row.run_name: row.metrics for row in result.output.rows}
-    assert metrics["base/saved_model"]["quality/agreement"] == 1.0
-    assert metrics["base/keras"]["footprint/host_peak_mb"] > 300  # TensorFlow itself
-    assert metrics["base/keras"]["footprint/host_peak_above_baseline_mb"] < 300
-    assert metrics["base/onnx"]["footprint/host_peak_mb"] < 300
-
-
-def test_a_live_model_is_measured_as_a_file(quick: BenchmarkConfig, make_model: Any) -> None:
-    keras = pytest.importorskip("keras")
     model = keras.Sequential([keras.Input((4,), name="x"), keras.layers.Dense(3)], name="live")
-    live, base = benchmark([model, make_model()], samples=some_inputs(), config=quick).rows
-    assert (live.run_name, live.path, live.failure) == ("live/keras", None, None)
-    assert base.path is not None
+    model.export(tmp_path / "saved", verbose=False)
+    models = [model, tmp_path / "saved", make_model()]
+    live, saved, onnx = benchmark(models, samples=some_inputs(), config=quick).rows
+    assert [row.failure for row in (live, saved, onnx)] == [None] * 3
+    assert (live.run_name, live.path) == ("live/keras", None)  # as a file that is gone by now
+    assert saved.metrics["quality/agreement"] == 1.0
+    assert live.metrics["footprint/host_peak_mb"] > 300  # TensorFlow itself
+    assert live.metrics["footprint/host_peak_above_baseline_mb"] < 300
+    assert onnx.metrics["footprint/host_peak_mb"] < 300
 
 
 @pytest.mark.gpu

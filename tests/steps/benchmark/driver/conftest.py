@@ -36,12 +36,11 @@ def make_bench(tmp_path: Path, quick: BenchmarkConfig) -> Callable[..., Bench]:
     """A bench that keeps what it measures, without the usual stages."""
 
     settings = {field.name for field in dataclasses.fields(BenchmarkConfig)}
-    brief = dataclasses.replace(quick, blocks=2, retries=0, warmup_limit_s=0.01)
 
     def make(**changes: Any) -> Bench:
         own = {name: changes.pop(name) for name in settings & set(changes)}
         usual: dict[str, Any] = {
-            "config": dataclasses.replace(brief, **own),
+            "config": dataclasses.replace(quick, **own),
             "device": Device(),
             "parts": Parts(tmp_path / "parts"),
             "examples": None,
