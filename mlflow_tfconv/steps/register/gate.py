@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Mapping, Sequence
 
 from mlflow_tfconv.artifacts import VariantReport
 from mlflow_tfconv.errors import ConfigError, GateError
 from mlflow_tfconv.steps.register.config import Criterion
 
-#: Beginnings of metric names that are better when they are smaller.
-_SMALLER_IS_BETTER = ("latency/", "footprint/", "parity/")
+#: Names of metrics that are better when they are smaller, but for those that stand below.
+_SMALLER_IS_BETTER = re.compile(
+    r"(latency|startup|footprint|energy|parity)/.*|server/p\d+_ms|placement/copies|.*_drop"
+)
+_GREATER_IS_BETTER = ("footprint/largest_batch",)
 _SMALLER_IS_BETTER_WORDS = ("loss", "error", "mae", "mse", "rmse", "mape")
 
 
@@ -44,7 +48,9 @@ def greater_is_better(metric: str, qualities: Mapping[str, bool | None]) -> bool
     kind, _, name = metric.partition("/")
     if kind == "quality" and qualities.get(name) is not None:
         return bool(qualities[name])
-    if metric.startswith(_SMALLER_IS_BETTER) or metric.endswith("_drop"):
+    if metric in _GREATER_IS_BETTER:
+        return True
+    if _SMALLER_IS_BETTER.fullmatch(metric):
         return False
     return not any(word in _SMALLER_IS_BETTER_WORDS for word in name.split("_"))
 
@@ -58,12 +64,15 @@ def check_names(metrics: Sequence[str], rows: Sequence[VariantReport]) -> None:
     known = sorted({name for row in rows for name in row.metrics})
     for name in metrics:
         if known and name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
             raise ConfigError(
                 f"No variant has the metric {name!r}, which the step register asks for.",
                 received=name,
                 expected=", ".join(known),
-                fix=f"Did you mean {near[0]!r}?" if near else "Use one of those names.",
+                fix=f"Did you mean {near[0]!r}?"
+                if near
+                else "Use one of those names. Why something was not measured is among the notes: "
+                "`mlflow recipes inspect --step benchmark`.",
             )
 
 
