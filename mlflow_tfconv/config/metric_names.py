@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -21,14 +22,23 @@ BUILT_IN = ("accuracy", "top5", "f1", "mae", "mse", "rmse", "r2")
 _BY_DEFAULT = ("accuracy", "mae", "top5", "rmse")
 _ALWAYS = (
     "quality/agreement",
-    *("throughput/samples_per_s", "throughput/best_batch"),
     *(f"startup/{kind}_ms" for kind in ("load", "optimization", "first_run")),
     *(f"footprint/{kind}_mb" for kind in ("size", "compressed", "weights", "gpu_peak")),
     *("footprint/host_peak_mb", "footprint/host_peak_above_baseline_mb"),
-    *("footprint/host_resident_mb", "footprint/activations_mb", "footprint/estimated_peak_mb"),
-    *("footprint/gpu_reserved_mb", "footprint/gpu_in_use_mb", "footprint/largest_batch"),
-    *(f"placement/{kind}" for kind in ("node_share", "time_share", "copies")),
+    *("footprint/host_resident_mb", "footprint/activations_mb"),
+    *("footprint/gpu_reserved_mb", "footprint/gpu_in_use_mb"),
     *("energy/j_per_1000", "sparsity", "parity/max_abs_error"),
+)
+
+#: What is measured only where it is asked for, and how.
+_ON_REQUEST = (
+    (r"footprint/largest_batch", "benchmark.memory: {budget_mb: 4000}"),
+    (r"footprint/estimated_peak_mb", "benchmark.memory: {estimate: true}"),
+    (r"placement/(node_share|time_share|copies)", "benchmark.profile: true"),
+    (r"latency/p(50|90|95|99)_ms", "benchmark: {scenarios: [single_stream], batch_sizes: [1]}"),
+    (r"throughput/(samples_per_s|best_batch)", "benchmark.scenarios: [offline]"),
+    (r"server/(max_rate_per_s|p99_ms)", "benchmark.scenarios: [server]"),
+    (r"concurrent/samples_per_s_x[124]", "benchmark.scenarios: [concurrent]"),
 )
 
 Place = Callable[[Location], str]
@@ -105,23 +115,30 @@ def check_gate(config: RecipeConfig, steps: Iterable[Step[Any]], place: Place) -
                 "names a metric that is never measured.",
                 name,
                 expected=f"one of {', '.join(known)}",
-                fix=suggestion(name, known) or "Name one of these, or measure it: `metrics`.",
+                fix=_how_to_measure(name)
+                or suggestion(name, known)
+                or "Name one of these, or measure it: `metrics`.",
             )
 
 
 def _measured(metrics: Iterable[MetricSpec], benchmark: BenchmarkConfig) -> Iterator[str]:
     for name in [metric.name for metric in metrics] or _BY_DEFAULT:
         yield from (f"quality/{name}", f"quality/{name}_drop")
-    for size in benchmark.batch_sizes:
-        for quantile in (50, 90, 95, 99):
-            yield f"latency/p{quantile}_ms" + (f"_b{size}" if size > 1 else "")
-        yield "latency/p50_ms_bound" + (f"_b{size}" if size > 1 else "")
-        yield f"throughput/samples_per_s_b{size}"
     yield from _of_scenarios(benchmark)
+    if benchmark.memory.estimate:
+        yield "footprint/estimated_peak_mb"
+    if benchmark.memory.budget_mb is not None:
+        yield "footprint/largest_batch"
+    if benchmark.profile:
+        yield from (f"placement/{kind}" for kind in ("node_share", "time_share", "copies"))
     yield from _ALWAYS
 
 
 def _of_scenarios(benchmark: BenchmarkConfig) -> Iterator[str]:
+    if {"single_stream", "offline"} & {*benchmark.scenarios}:
+        yield from ("throughput/samples_per_s", "throughput/best_batch")
+    if "single_stream" in benchmark.scenarios:
+        yield from _of_single_stream(benchmark)
     if "offline" in benchmark.scenarios:
         yield from (
             f"throughput/samples_per_s_b{size}" for size in benchmark.offline.batch_sizes or (1,)
@@ -130,6 +147,21 @@ def _of_scenarios(benchmark: BenchmarkConfig) -> Iterator[str]:
         yield from ("server/max_rate_per_s", "server/p99_ms")
     if "concurrent" in benchmark.scenarios:
         yield from (f"concurrent/samples_per_s_x{n}" for n in benchmark.concurrent.counts)
+
+
+def _of_single_stream(benchmark: BenchmarkConfig) -> Iterator[str]:
+    for size in benchmark.batch_sizes:
+        for quantile in (50, 90, 95, 99):
+            yield f"latency/p{quantile}_ms" + (f"_b{size}" if size > 1 else "")
+        yield "latency/p50_ms_bound" + (f"_b{size}" if size > 1 else "")
+        yield f"throughput/samples_per_s_b{size}"
+
+
+def _how_to_measure(name: str) -> str | None:
+    """What to ask of the benchmark, for a metric that it gives only then."""
+    return next(
+        (f"Measure it: `{ask}`." for form, ask in _ON_REQUEST if re.fullmatch(form, name)), None
+    )
 
 
 def _error(at: Location, place: Place, what: str, received: str, **parts: Any) -> ConfigError:

@@ -10,6 +10,7 @@ import pytest
 from mlflow_tfconv.config.metric_names import check_gate
 from mlflow_tfconv.errors import ConfigError
 from mlflow_tfconv.steps.benchmark.config import BenchmarkConfig
+from mlflow_tfconv.steps.benchmark.memory_options import MemoryOptions
 from mlflow_tfconv.steps.benchmark.scenario_options import ConcurrentOptions, OfflineOptions
 from mlflow_tfconv.steps.register.config import RegisterConfig
 
@@ -36,6 +37,26 @@ def test_what_a_scenario_measures_can_be_chosen_by_where_it_is_asked_for(name: s
     check(name, SCENARIOS)
     with pytest.raises(ConfigError, match="never measured"):
         check(name, BenchmarkConfig())
+
+
+def test_what_is_not_asked_for_is_told_with_how_to_ask_for_it() -> None:
+    check("footprint/largest_batch", BenchmarkConfig(memory=MemoryOptions(budget_mb=100)))
+    with pytest.raises(ConfigError) as caught:
+        check("footprint/largest_batch", BenchmarkConfig())
+    assert caught.value.fix == "Measure it: `benchmark.memory: {budget_mb: 4000}`."
+
+
+@pytest.mark.parametrize(
+    ("name", "benchmark"),
+    [
+        ("latency/p50_ms", BenchmarkConfig(scenarios=("offline",))),
+        ("placement/copies", BenchmarkConfig(profile=False)),
+        ("footprint/estimated_peak_mb", BenchmarkConfig(memory=MemoryOptions(estimate=False))),
+    ],
+)
+def test_what_is_switched_off_is_not_waited_for(name: str, benchmark: BenchmarkConfig) -> None:
+    with pytest.raises(ConfigError, match="never measured"):
+        check(name, benchmark)
 
 
 @pytest.mark.parametrize(
