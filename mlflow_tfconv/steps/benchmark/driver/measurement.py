@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mlflow_tfconv.steps.benchmark.driver.largest_batch import with_estimated_batch
 from mlflow_tfconv.steps.benchmark.driver.measuring import Found
 from mlflow_tfconv.steps.benchmark.driver.offline_stage import rates_of_both
 from mlflow_tfconv.steps.benchmark.driver.stage import Findings, Stage, together
@@ -74,7 +75,9 @@ def read_measurement(found: Found, stages: Iterable[Stage]) -> Measurement:
         )
         if stage.name in answers
     }
-    latency, whole = latency_findings(timings.blocks), together(list(read.values()))
+    details = {name: one.details for name, one in read.items()}
+    latency = latency_findings(timings.blocks)
+    whole = with_estimated_batch(together(list(read.values())), details)
     timed = Findings(metrics=latency.metrics, intervals=latency.intervals)
     numbers = rates_of_both(timed, whole)
     return Measurement(
@@ -92,7 +95,7 @@ def read_measurement(found: Found, stages: Iterable[Stage]) -> Measurement:
         blocks=timings.blocks,
         tries=timings.tries,
         beside=timings.beside,
-        details=_details(told, timings, {name: one.details for name, one in read.items()}),
+        details=_details(told, timings, details),
         folder=home,
         timing_folder=timings.folder,
         files=whole.files,

@@ -192,7 +192,12 @@ def _largest_batch(told: Mapping[str, Any], *, on_gpu: bool) -> dict[str, Any]:
         return {**found, "why": f"needs {min(peaks.values()) / _MB:,.0f} MB at its smallest batch"}
     slope = _slope(peaks)
     if slope is None:
-        return {**found, "why": "takes no more memory at larger batches, so far as can be told"}
+        fits = max(peaks.values()) <= budget * _MB
+        return {
+            **found,
+            "fits": fits,
+            "why": "takes no more memory at larger batches, so far as can be told",
+        }
     largest = max(peaks)
     room = (budget * _MB - peaks[largest]) / slope
     return {**found, "bytes_per_example": slope, "batch_size": int(largest + room // 1)}
