@@ -17,6 +17,7 @@ import click
 from mlflow_tfconv.benchmark_flags import Outputs, arrays, benchmark_flags
 from mlflow_tfconv.environment import set_defaults
 from mlflow_tfconv.errors import TfconvError
+from mlflow_tfconv.interruption import ended_in_order
 from mlflow_tfconv.source_flags import arguments_of, source_flags
 
 Format = Literal["saved_model", "onnx"]
@@ -28,12 +29,14 @@ _PATH = click.Path(
 
 @contextmanager
 def _spoken_errors() -> Iterator[None]:
-    """Our errors are a red message and exit code 1."""
+    """Our errors are a red message and exit code 1, Ctrl-C is exit code 130."""
     try:
         yield
     except TfconvError as error:
         click.secho(str(error), fg="red", err=True)
         sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 @click.group()
@@ -152,7 +155,7 @@ def benchmark(
     conditions: tuple[str, ...],
     **flags: Any,
 ) -> None:
-    r"""Compare MODELS (ONNX files, SavedModels, Keras files), each in a process of its own.
+    """Compare MODELS (ONNX files, SavedModels, Keras files), each in a process of its own.
 
     A model can be given a name: old=a.onnx new=b.onnx. The first, or one named base, is the
     reference of the others.
@@ -167,11 +170,12 @@ def benchmark(
     \b
     Exit codes:
       0  everything was measured, and no condition is met
-      1  a model could not be measured
+      1  a model could not be measured, or a file not be written
       2  the command or a condition can't be understood, or names what was not measured
       3  a condition is met (also when another model could not be measured)
-    """
-    with _spoken_errors():
+      130, 143  it was interrupted, killed: nothing is left running, no file half-written
+    """  # noqa: D301 (click looks for this character: it keeps the lines)
+    with _spoken_errors(), ended_in_order():
         from mlflow_tfconv.benchmark_run import compare
 
         outputs = Outputs(json=json_file, html=html_file)

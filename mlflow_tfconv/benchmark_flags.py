@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,11 +103,11 @@ class Outputs:
             ConfigError: There is no such folder, or the file is a folder.
         """
         for path in (None if self.json in (None, "-") else Path(str(self.json)), self.html):
-            if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
+            if path is not None and not _may_be_written(path):
                 raise ConfigError(
                     "The report can't be written there.",
                     received=path,
-                    expected="the name of a file in a folder that is there",
+                    expected="the name of a file in a folder that is there, where you may write",
                 )
 
     def write_json(self, content: Mapping[str, Any]) -> None:
@@ -118,7 +120,7 @@ class Outputs:
             return
         text = json.dumps(content, indent=1, allow_nan=False)
         if self.json == "-":
-            click.echo(text)
+            say(text + "\n")
         else:
             _write(Path(self.json), text + "\n")
 
@@ -170,7 +172,7 @@ def arrays(path: Path, what: str) -> Any:
             f"The {what} can't be read.",
             received=f"{path}: {error}",
             expected="an .npz with one array an input, or an .npy for a single input",
-            fix='Write it with numpy: np.savez("calibration.npz", input_name=array).',
+            fix=f'Write it with numpy: np.savez("{what.split()[0]}.npz", input_name=array).',
         ) from error
 
 
@@ -202,13 +204,37 @@ def settings_of(texts: Sequence[str]) -> dict[str, Any]:
     return settings
 
 
-def _write(path: Path, text: str) -> None:
+def say(text: str) -> None:
+    """Prints; who read may have left by now, as `head` does: what was found holds all the same."""
     try:
-        path.write_text(text, encoding="utf-8")
+        click.echo(text, nl=False)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _may_be_written(path: Path) -> bool:
+    folder = path.absolute().parent
+    if path.is_dir() or not folder.is_dir():
+        return False
+    return os.access(path if path.exists() else folder, os.W_OK)
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all; into what is no file, such as a pipe, as it comes."""
+    target = path.resolve()
+    passing = target.with_name(f".tfconv-{os.getpid()}")
+    replaced = os.access(target.parent, os.W_OK) and (path.is_file() or not path.exists())
+    try:
+        (passing if replaced else path).write_text(text, encoding="utf-8")
+        if replaced:
+            passing.replace(target)
     except OSError as error:
         raise ConfigError(
             "The report can't be written.", received=f"{path}: {error.strerror}"
         ) from error
+    finally:
+        if replaced:
+            passing.unlink(missing_ok=True)
 
 
 def _free(name: str, named: Mapping[str, Path]) -> str:

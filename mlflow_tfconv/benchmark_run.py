@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from mlflow_tfconv.benchmark_flags import (
     Outputs,
     arrays,
     named_models,
+    say,
     settings_of,
 )
 from mlflow_tfconv.command_output import progress_shown
@@ -49,18 +51,44 @@ def compare(
         report = _measured(named, flags)
     except TfconvError as error:
         outputs.write_json({"rows": [], "conditions": [], "error": _plain(error)})
+        if isinstance(error, ConfigError):
+            return _told(error, NOT_UNDERSTOOD)
         raise
+    verdicts = [_verdict(report, condition) for condition in conditions]
+    try:  # files first: whoever reads what is printed may leave
+        outputs.write_json({**report.content(), "conditions": [v.plain for v in verdicts]})
+        outputs.write_html(report.to_html)
+    finally:
+        _show(report, verdicts, outputs)
+    failed = [row for row in report.rows if row.failure]
+    # One that is met outweighs what is amiss.
+    return max([v.code for v in verdicts], default=FINE) or (NOT_MEASURED if failed else FINE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A condition, judged: as plain values, in words, in a color, as an exit code."""
+
+    plain: dict[str, Any]
+    words: str
+    color: str
+    code: int
+
+
+def _show(report: BenchmarkReport, verdicts: Sequence[_Judged], outputs: Outputs) -> None:
+    """The table on standard output, verdicts and failures on standard error."""
     if outputs.json != "-":
         console = Console(highlight=False)
         width = console.width if console.is_terminal else outputs.width
-        Console(highlight=False, width=width).print(printed(report.reports, width))
-    judged, code = _verdicts(report, conditions)
-    outputs.write_json({**report.content(), "conditions": judged})
-    outputs.write_html(report.to_html)
-    failed = [row for row in report.rows if row.failure]
-    for row in failed:
-        click.secho(f"{row.run_name} could not be measured: {row.failure}", fg="red", err=True)
-    return code or (NOT_MEASURED if failed else FINE)
+        console = Console(highlight=False, width=width)
+        with console.capture() as captured:
+            console.print(printed(report.reports, width))
+        say(captured.get())
+    for verdict in verdicts:
+        click.secho(verdict.words, fg=verdict.color, err=True)
+    for row in report.rows:
+        if row.failure:
+            click.secho(f"{row.run_name} could not be measured: {row.failure}", fg="red", err=True)
 
 
 def _run_names(named: Mapping[str, Path]) -> list[str]:
@@ -104,24 +132,16 @@ def _own(config: dict[str, Any]) -> dict[str, Any]:
     return options
 
 
-def _verdicts(
-    report: BenchmarkReport, conditions: Sequence[str]
-) -> tuple[list[dict[str, Any]], int]:
-    """What is so, as plain values, and the exit code: one that is met outweighs what is amiss."""
-    found: list[dict[str, Any]] = []
-    code = FINE
-    for condition in conditions:
-        try:
-            verdict = report.judged(condition)
-        except (ConfigError, BenchmarkError) as error:
-            amiss = NOT_UNDERSTOOD if isinstance(error, ConfigError) else NOT_MEASURED
-            code = max(code, _told(error, amiss))
-            found.append({"condition": condition, "met": None, "error": _plain(error)})
-            continue
-        click.secho(str(verdict), fg="red" if verdict.met else "green", err=True)
-        code = max(code, CONDITION_MET if verdict.met else FINE)
-        found.append({"condition": condition, "met": verdict.met, "values": dict(verdict.values)})
-    return found, code
+def _verdict(report: BenchmarkReport, condition: str) -> _Judged:
+    try:
+        found = report.judged(condition)
+    except (ConfigError, BenchmarkError) as error:
+        amiss = NOT_UNDERSTOOD if isinstance(error, ConfigError) else NOT_MEASURED
+        told = {"condition": condition, "met": None, "error": _plain(error)}
+        return _Judged(told, str(error), "red", amiss)
+    color, code = ("red", CONDITION_MET) if found.met else ("green", FINE)
+    plain = {"condition": condition, "met": found.met, "values": dict(found.values)}
+    return _Judged(plain, str(found), color, code)
 
 
 def _told(error: TfconvError, code: int) -> int:

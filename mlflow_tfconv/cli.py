@@ -7,7 +7,6 @@ import gc
 import re
 import shlex
 import shutil
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import click
+
+from mlflow_tfconv.interruption import ended_in_order
 
 TEMPLATE = "tfconv/v1"
 _PROFILE = click.option(
@@ -125,32 +126,6 @@ def _spoken_errors() -> Iterator[None]:
         sys.exit(130)
 
 
-@contextmanager
-def _ended_in_order() -> Iterator[None]:
-    """`kill` and a terminal that is closed end a run as Ctrl-C does, but for the exit code."""
-    received: list[int] = []
-
-    def stop(number: int, _: object) -> None:
-        received.append(number)
-        raise KeyboardInterrupt
-
-    before = {n: signal.signal(n, stop) for n in (signal.SIGTERM, signal.SIGHUP) if _is_heard(n)}
-    try:
-        yield
-    except KeyboardInterrupt:
-        if received:
-            sys.exit(128 + received[0])
-        raise
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _is_heard(number: int) -> bool:
-    """Not under `nohup`, which has them ignored."""
-    return signal.getsignal(number) is not signal.SIG_IGN
-
-
 def _recipe(profile: str) -> Any:
     from mlflow_tfconv.errors import ConfigError
 
@@ -216,7 +191,7 @@ def _copy_template(template: str | None, directory: Path | None) -> None:
 )
 def run(step: str | None, profile: str, verify: bool) -> None:
     """Run the recipe, or one step and those it needs."""
-    with _spoken_errors(), _ended_in_order():
+    with _spoken_errors(), ended_in_order():
         _recipe(profile).run(step, verify=verify)
 
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
+import signal
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +15,9 @@ import pytest
 from click.testing import CliRunner, Result
 from onnx import TensorProto, helper, numpy_helper
 
+from mlflow_tfconv import benchmark_run
 from mlflow_tfconv.__main__ import main
-from mlflow_tfconv.benchmark_flags import named_models, settings_of
+from mlflow_tfconv.benchmark_flags import Outputs, named_models, say, settings_of
 from mlflow_tfconv.errors import ConfigError
 
 QUICK = [
@@ -161,8 +166,64 @@ def test_a_wrong_use_is_exit_code_2_before_anything_is_measured(
 )
 def test_what_can_not_be_used_is_told(folder: Path, words: str, message: str) -> None:
     result = call(folder / "small.onnx", *words.replace("{}", str(folder)).split(" "))
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert message in result.stderr
+
+
+def test_the_help_names_each_exit_code_on_a_line_of_its_own() -> None:
+    lines = [line.strip() for line in call("--help").output.splitlines()]
+    assert "0  everything was measured, and no condition is met" in lines
+    assert "3  a condition is met (also when another model could not be measured)" in lines
+
+
+def test_a_reader_who_has_left_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "w", encoding="utf-8") as nobody:  # noqa: PTH123 (no path: a pipe's end)
+        monkeypatch.setattr(sys, "stdout", nobody)
+        say("a table")
+        say("more")
+
+
+def test_a_report_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    file, limits = tmp_path / "report.html", resource.getrlimit(resource.RLIMIT_FSIZE)
+    file.write_text("before", encoding="utf-8")
+    outputs = Outputs(json=None, html=file)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(ConfigError, match="can't be written"):
+            outputs.write_html(lambda: "x" * 1000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert file.read_text(encoding="utf-8") == "before"
+    outputs.write_html(lambda: "after")
+    assert [(f.name, f.read_text(encoding="utf-8")) for f in tmp_path.iterdir()] == [
+        ("report.html", "after")
+    ]
+
+
+def test_a_report_can_go_into_a_pipe() -> None:
+    reading, writing = os.pipe()
+    Outputs(json=None, html=Path(f"/dev/fd/{writing}")).write_html(lambda: "page")
+    assert os.read(reading, 100) == b"page"
+    os.close(reading)
+    os.close(writing)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_kill_ends_in_order(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    cleared = []
+
+    def compare(*_: object, **__: object) -> int:
+        try:
+            os.kill(os.getpid(), number)
+        finally:
+            cleared.append(True)
+        return 0
+
+    monkeypatch.setattr(benchmark_run, "compare", compare)
+    assert call("a.onnx").exit_code == 128 + number
+    assert cleared
 
 
 def test_models_get_the_names_of_their_files(tmp_path: Path) -> None:
