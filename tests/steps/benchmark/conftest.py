@@ -30,12 +30,12 @@ def quick() -> BenchmarkConfig:
     """Timings of milliseconds and one process a variant: no profile and no estimate of memory."""
     return BenchmarkConfig(
         batch_sizes=(1, 4),
-        min_time_s=0.02,
+        min_time_s=0.004,
         min_count=5,
         blocks=2,
         retries=0,
         warmup_time_s=0.0,
-        warmup_limit_s=0.02,
+        warmup_limit_s=0.005,
         time_limit_s=60,
         profile=False,
         memory=MemoryOptions(estimate=False),

@@ -17,7 +17,7 @@ from mlflow_tfconv.engine.events import Event, Progress
 from mlflow_tfconv.errors import DeviceError
 from mlflow_tfconv.steps.benchmark.driver import measuring, turns
 from mlflow_tfconv.steps.benchmark.driver.bench import Bench
-from mlflow_tfconv.steps.benchmark.driver.measurement import read_measurement
+from mlflow_tfconv.steps.benchmark.driver.measurement import Measurement, read_measurement
 from mlflow_tfconv.steps.benchmark.driver.measuring import APART, Measuring
 from mlflow_tfconv.steps.benchmark.driver.progress import Told
 from mlflow_tfconv.steps.benchmark.driver.stage import Findings, Request, Stage
@@ -53,32 +53,22 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
 def test_variants_are_opened_one_after_the_other_and_timed_in_turn(
     make_bench: MakeBench, variants: MakeVariants, asked: list[tuple[str, str]]
 ) -> None:
-    measure(make_bench(batch_sizes=(1,), blocks=3, retries=0), variants("a", "b"))
+    models, bench = variants("a", "b"), make_bench(batch_sizes=(4,), blocks=3)
+    before = measure(bench, models).found
     assert asked[:4] == [("a", "open"), ("a", "predict"), ("b", "open"), ("b", "predict")]
     assert asked[4:] == [("a", "time"), ("b", "time")] * 3
-
-
-def test_the_timings_lie_beside_those_of_the_reference_in_the_same_turns(
-    make_bench: MakeBench, variants: MakeVariants
-) -> None:
-    course = measure(make_bench(), variants("a", "b"))
-    first, second = (read_measurement(course.found[f"{name}/onnx"], ()) for name in "ab")
-    assert first.beside == {}
-    assert {size: len(blocks) for size, blocks in second.beside.items()} == {1: 2, 4: 2}
-    assert all(
-        np.array_equal(*pair) for pair in zip(second.beside[1], first.blocks[1], strict=True)
-    )
-
-
-def test_nothing_is_asked_again_when_all_is_kept(
-    make_bench: MakeBench, variants: MakeVariants, asked: list[tuple[str, str]]
-) -> None:
-    models = variants("a", "b")
-    before = measure(make_bench(), models).found
+    assert_lies_beside(read(before["b/onnx"]), read(before["a/onnx"]))
     asked.clear()
-    course = measure(make_bench(), models)
+    course = measure(bench, models)  # nothing is asked again when all is kept
     assert (asked, course.timings) == ([], "all were kept")
     assert course.found == before
+
+
+def assert_lies_beside(second: Measurement, first: Measurement) -> None:
+    """The timings of the reference in the same turns."""
+    assert first.beside == {}
+    assert {size: len(blocks) for size, blocks in second.beside.items()} == {4: 3}
+    assert all(map(np.array_equal, second.beside[4], first.blocks[4]))
 
 
 def test_timings_are_kept_while_the_reference_is_as_fast_as_it_was(
@@ -87,35 +77,25 @@ def test_timings_are_kept_while_the_reference_is_as_fast_as_it_was(
     asked: list[tuple[str, str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(measuring, "agrees", lambda _now, _before: True)
-    models = variants("a", "b", "new")
+    models = variants("a", "b", "new", "newer")
     before = measure(make_bench(), models[:2]).found
     asked.clear()
-    course = measure(make_bench(), models)
+    monkeypatch.setattr(measuring, "agrees", lambda _now, _before: True)
+    course = measure(make_bench(), models[:3])
     assert course.timings.startswith("some were kept")
     assert {name: course.found[name] for name in before} == before
     assert not [said for said in asked if said[0] == "b"]
     assert ("a", "predict") not in asked
 
-
-def test_all_are_timed_again_when_the_reference_is_not_as_fast_as_it_was(
-    make_bench: MakeBench,
-    variants: MakeVariants,
-    asked: list[tuple[str, str]],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
     monkeypatch.setattr(measuring, "agrees", lambda _now, _before: False)
-    models = variants("a", "b", "new")
-    before = measure(make_bench(), models[:2]).found
-    asked.clear()
-    course = measure(make_bench(), models)
+    course = measure(make_bench(), [*models[:2], models[3]])
     assert course.timings.startswith("all were timed again")
     assert ("b", "time") in asked
     assert ("b", "predict") not in asked  # what does not depend on the moment is kept
     for name, found in before.items():
         assert course.found[name].opened == found.opened
         assert course.found[name].timing != found.timing
-    assert measure(make_bench(), models).timings == "all were kept"
+    assert measure(make_bench(), [*models[:2], models[3]]).timings == "all were kept"
 
 
 def test_a_crash_while_it_is_timed_is_one_variants_result(
@@ -257,18 +237,6 @@ def stage(command: str, **changes: Any) -> Stage:
     return Stage(**{**usual, **changes})
 
 
-def test_a_stage_adds_what_it_reads(make_bench: MakeBench, variants: MakeVariants) -> None:
-    stages = tuple(
-        stage("predict", when=when, name=when, read=lambda answer, _: Findings(details=answer))
-        for when in ("opened", "alone", "timed")
-    )
-    course = measure(make_bench(stages=stages), variants("a"))
-    details = read_measurement(course.found["a/onnx"], stages).details["stages"]
-    assert [name for name, told in details.items() if told["outputs"]] == [
-        *("opened", "alone", "timed")
-    ]
-
-
 def test_a_stage_that_fails_or_crashes_is_a_note(
     make_bench: MakeBench, variants: MakeVariants, misbehaving: Any
 ) -> None:
@@ -285,7 +253,28 @@ def test_a_stage_that_fails_or_crashes_is_a_note(
     assert said == [f"has no {one.name}" for one in stages]
 
 
-def test_a_stage_of_the_timing_knows_the_reference(
+def test_a_stage_adds_what_it_reads_and_one_of_the_timing_knows_the_reference(
+    make_bench: MakeBench, variants: MakeVariants
+) -> None:
+    known: list[float] = []
+
+    def ask(_config: Any, reference: Any) -> Request:
+        known.extend(reference.values())
+        return Request(command="predict")
+
+    stages = tuple(
+        stage("", when=when, name=when, ask=ask, read=lambda told, _: Findings(details=told))
+        for when in ("opened", "alone", "timed")
+    )
+    course = measure(make_bench(stages=stages), variants("a"))
+    found = read_measurement(course.found["a/onnx"], stages)
+    details = found.details["stages"]
+    assert [when for when, told in details.items() if told["outputs"]] == list(details)
+    assert list(details) == ["opened", "alone", "timed"]
+    assert found.metrics["latency/p50_ms"] in known
+
+
+def test_the_same_model_twice_is_measured_twice(
     make_bench: MakeBench, variants: MakeVariants
 ) -> None:
     known: list[float] = []
@@ -294,19 +283,13 @@ def test_a_stage_of_the_timing_knows_the_reference(
         known.append(reference["latency/p50_ms"])
         return Request(command="predict")
 
-    measure(make_bench(stages=(stage("", when="timed", ask=ask),)), variants("a", "b"))
-    assert len(set(known)) == 1
-    assert len(known) == 2
-
-
-def test_the_same_model_twice_is_measured_twice(
-    make_bench: MakeBench, variants: MakeVariants
-) -> None:
     (model,) = variants("a")
     twin = dataclasses.replace(model, name="b")
-    course = measure(make_bench(), [model, twin])
+    bench = make_bench(stages=(stage("", when="timed", ask=ask),))
+    course = measure(bench, [model, twin])
     folders = [found.timing for found in course.found.values()]
     assert len(set(folders)) == 2
+    assert known == [read(course.found["a/onnx"]).metrics["latency/p50_ms"]] * 2
 
 
 def test_the_minutes_are_kept(make_bench: MakeBench, variants: MakeVariants) -> None:
@@ -315,7 +298,7 @@ def test_the_minutes_are_kept(make_bench: MakeBench, variants: MakeVariants) -> 
     assert all(read(found).samples[1].sum() < 0.5e9 for found in course.found.values())
 
 
-def read(found: measuring.Found) -> Any:
+def read(found: measuring.Found) -> Measurement:
     return read_measurement(found, ())
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,11 @@ import numpy as np
 import pytest
 from onnx_of_many_kinds import BROKEN, MEASURED
 
+import mlflow_tfconv as tfconv
 from mlflow_tfconv.artifacts import VariantReport
+from mlflow_tfconv.errors import TfconvError
 from mlflow_tfconv.steps.benchmark.config import BenchmarkConfig
+from mlflow_tfconv.steps.benchmark.memory_options import MemoryOptions
 from mlflow_tfconv.steps.benchmark.step import benchmark
 
 Rows = Mapping[str, VariantReport]
@@ -25,22 +30,24 @@ _QUICK = BenchmarkConfig(
     warmup_limit_s=0.05,
     time_limit_s=120,  # TensorFlow starts slowly on a busy machine
     profile=False,
+    memory=MemoryOptions(estimate=False),
 )
+_FULL = dataclasses.replace(_QUICK, profile=True, memory=MemoryOptions())
 #: Types that numpy lacks can't be made up.
 _NO_VALUES = {"bfloat16", "float8"}
 _FEW = (
     *("strings", "varying", "table_input", "sequence", "maps", "no_inputs", "fixed_batch"),
     *("unicode", "dots", "keywords", "long_name", "bfloat16"),
 )
-_FEW_BROKEN = ("crash", "int4", "new_opset", "truncated", "folder", "own_operation", "huge")
+_FEW_BROKEN = ("crash", "int4", "new_opset", "truncated", "own_operation", "huge")
 
 
 def made(folder: Path, names: Any, makers: Mapping[str, Callable[[Path], Path]]) -> dict[str, Path]:
     return {name: makers[name](folder / f"{name}.onnx") for name in names}
 
 
-def rows_of(models: Mapping[str, Any], **asked: Any) -> Rows:
-    rows = benchmark(models, config=_QUICK, **asked).reports.rows
+def rows_of(models: Mapping[str, Any], config: BenchmarkConfig = _QUICK, **asked: Any) -> Rows:
+    rows = benchmark(models, config=config, **asked).reports.rows
     return {row.run_name.partition("/")[0]: row for row in rows}
 
 
@@ -67,7 +74,14 @@ def test_each_stranger_ends_in_a_result_of_its_own(tmp_path: Path, makers: Any) 
 
 @pytest.mark.slow
 def test_all_strangers_end_in_results_of_their_own(tmp_path: Path, makers: Any) -> None:
-    require_right(rows_of(made(tmp_path, makers, makers)))
+    require_right(rows_of(made(tmp_path, makers, makers), _FULL))
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_memory_of_strangers_is_estimated_or_it_is_said_why_not(tmp_path: Path, name: str) -> None:
+    model = MEASURED[name](tmp_path / "m.onnx")
+    with suppress(TfconvError):  # anything else would have no words for a user
+        assert tfconv.estimate_memory(model, batch_sizes=1).peak_mb(1) >= 0
 
 
 def test_outputs_that_are_not_one_row_an_example_are_not_judged(
@@ -88,7 +102,7 @@ def test_saved_models_and_keras_files_of_strangers_end_in_results_too(tmp_path: 
     from saved_models_of_many_kinds import MEASURED as FOLDERS
 
     folders = {**FOLDERS, **{name: make for name, (make, _) in BROKEN_FOLDERS.items()}}
-    rows = rows_of({name: make(tmp_path / name) for name, make in folders.items()})
+    rows = rows_of({name: make(tmp_path / name) for name, make in folders.items()}, _FULL)
     for name, row in rows.items():
         if name in FOLDERS:
             assert "latency/p50_ms" in row.metrics, row.failure
