@@ -164,8 +164,9 @@ def benchmark(
     or, not; parentheses group. A number is variant.metric: "int8.quality/accuracy < 0.9". Names
     with other letters than a-z, 0-9, _ - / . are quoted: 'my new'.latency/p50_ms. A variant in
     several formats is named with it: base/onnx.sparsity. Behind a metric, .low and .high are the
-    bounds of its 95 % interval: new.latency/p50_ms.low > old.latency/p50_ms.high. Between two
-    metrics - and / need blanks.
+    bounds of its 95 % interval: new.latency/p50_ms.low > old.latency/p50_ms.high. What was timed in
+    turn with the reference has a .ratio to it, with .ratio.low and .ratio.high, that a busy machine
+    moves least: new.latency/p50_ms.ratio.low > 1.05. Between two metrics - and / need blanks.
 
     \b
     Exit codes:

@@ -7,6 +7,8 @@ import operator
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 from mlflow_tfconv.arguments import did_you_mean
 from mlflow_tfconv.artifacts import VariantReport
@@ -38,8 +40,17 @@ _CALCULATE: Mapping[str, Callable[[float, float], float]] = {
     "/": operator.truediv,
 }
 _BOUNDS = (".low", ".high")
+#: What may stand behind a metric that was timed beside the reference.
+_RATIOS = {".ratio.low": "low", ".ratio.high": "high", ".ratio": "ratio"}
+#: Run name to metric to `ratio`, `low` and `high` against the reference.
+Ratios = Mapping[str, Mapping[str, Mapping[str, Any]]]
 #: What a metric that is missing needs to be measured: the first pattern that it matches.
 _NEEDS = (
+    (
+        r".*\.ratio(\.low|\.high)?",
+        "A ratio has what was timed in turn with the reference (latency, throughput), "
+        "and not the reference itself.",
+    ),
     (r".*/p90_ms.*", "A p90 needs 10 timings: raise min_count, or give more time."),
     (r".*/p95_ms.*", "A p95 needs 20 timings: raise min_count, or give more time."),
     (r".*/p99_ms.*", "A p99 needs 100 timings: raise min_count, or give more time."),
@@ -77,21 +88,26 @@ class Verdict:
         return f"{self.condition}: {'met' if self.met else 'not met'} ({values})"
 
 
-def judged(condition: str, rows: Sequence[VariantReport]) -> Verdict:
+def judged(
+    condition: str, rows: Sequence[VariantReport], ratios: Ratios = MappingProxyType({})
+) -> Verdict:
     """Whether a condition is met by what was measured.
 
     Every metric that the condition names has to be there, also behind an `or` that is decided.
 
     Args:
-        condition: See `grammar`; `.low` and `.high` behind a metric are the bounds of its interval.
+        condition: See `grammar`; `.low` and `.high` behind a metric are the bounds of its interval,
+            `.ratio` is what it is against the reference, round by round, with bounds of its own:
+            `.ratio.low` and `.ratio.high`.
         rows: What was measured.
+        ratios: What was found round by round.
 
     Raises:
         ConfigError: It can't be understood, names what is not there, or meets NaN.
         BenchmarkError: A variant that it names could not be measured.
     """
     tree = parsed(condition)
-    values = {reference.parts: _value(reference, condition, rows) for reference in references(tree)}
+    values = {r.parts: _value(r, condition, rows, ratios) for r in references(tree)}
     met = _Calculation(condition, values).truth(tree)
     named = {".".join(parts): value for parts, value in values.items()}
     return Verdict(condition=condition, met=met, values=named)
@@ -160,10 +176,17 @@ class _Calculation:
         return f"Look at what gives NaN: {', '.join(named)}." if named else None
 
 
-def _value(reference: Reference, condition: str, rows: Sequence[VariantReport]) -> float:
+def _value(
+    reference: Reference, condition: str, rows: Sequence[VariantReport], ratios: Ratios
+) -> float:
     row, metric = _split(reference, condition, rows)
     if metric in row.metrics:
         return float(row.metrics[metric])
+    known = ratios.get(row.run_name, {})
+    for end, kind in _RATIOS.items():
+        whole = metric.removesuffix(end)
+        if metric != whole and whole in known:
+            return float(known[whole][kind])
     for place, end in enumerate(_BOUNDS):
         whole = metric.removesuffix(end)
         if metric != whole and whole in row.intervals:
@@ -174,7 +197,8 @@ def _value(reference: Reference, condition: str, rows: Sequence[VariantReport]) 
             received=f"{condition}; {row.failure.splitlines()[0]}",
             expected=f"{metric} of {row.run_name}",
         )
-    raise _no_metric(reference, condition, row, metric)
+    ends = [name + end for name in known for end in _RATIOS]
+    raise _no_metric(reference, condition, row, metric, ends)
 
 
 def _split(
@@ -223,10 +247,11 @@ def _short(row: VariantReport) -> str:
 
 
 def _no_metric(
-    reference: Reference, condition: str, row: VariantReport, metric: str
+    reference: Reference, condition: str, row: VariantReport, metric: str, ratios: Sequence[str]
 ) -> ConfigError:
     bounds = [name + end for name in row.intervals for end in _BOUNDS]
-    near = did_you_mean(metric, [*row.metrics, *(bounds if metric.endswith(_BOUNDS) else ())])
+    ends = [*ratios, *bounds] if metric.endswith((*_BOUNDS, *_RATIOS)) else []
+    near = did_you_mean(metric, [*row.metrics, *ends])
     need = next((text for form, text in _NEEDS if re.fullmatch(form, metric)), None)
     if any(metric.startswith((f"{name}-", f"{name}/")) for name in row.metrics):
         need = "Write a difference or quotient with blanks: a.x / b.x"

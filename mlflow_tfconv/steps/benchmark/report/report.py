@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mlflow_tfconv.artifacts import Reports, VariantReport
 from mlflow_tfconv.engine.cards import Table
 from mlflow_tfconv.steps.benchmark.conditions.verdict import Verdict, judged
+from mlflow_tfconv.steps.benchmark.report.standing import details_of
 from mlflow_tfconv.steps.benchmark.report.summary_table import summary_table
 
 if TYPE_CHECKING:
@@ -75,7 +76,11 @@ class BenchmarkReport:
             ConfigError: It can't be understood, or names what was not measured.
             BenchmarkError: A variant that it names could not be measured.
         """
-        return judged(condition, self.rows)
+        ratios = {
+            row.run_name: details_of(self.reports, row).get("against_reference") or {}
+            for row in self.rows
+        }
+        return judged(condition, self.rows, ratios)
 
     def content(self) -> dict[str, Any]:
         """What `to_json` writes, as plain values."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -133,6 +134,27 @@ def test_a_mistake_is_told_with_how_to_mend_it(condition: str, advice: str) -> N
     with pytest.raises(ConfigError) as error:
         judged(condition, ROWS)
     assert advice in str(error.value.fix)
+
+
+RATIOS = {"new-int8.v2/onnx": {"latency/p50_ms": {"ratio": 1.1, "low": 1.06, "high": 1.2}}}
+
+
+@pytest.mark.parametrize(("end", "value"), [("", 1.1), (".low", 1.06), (".high", 1.2)])
+def test_what_was_timed_beside_the_reference_has_a_ratio(end: str, value: float) -> None:
+    assert judged(f"new-int8.v2.latency/p50_ms.ratio{end} == {value}", ROWS, RATIOS).met
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("new-int8.v2.latency/p50.ratio.low", "'latency/p50_ms.ratio.low'"),
+        ("old.latency/p50_ms.ratio.low", "and not the reference itself"),
+        ("bad.footprint/size_mb.ratio", "could not be measured"),
+    ],
+)
+def test_where_there_is_no_ratio_that_is_told(name: str, advice: str) -> None:
+    with pytest.raises(TfconvError, match=re.escape(advice)):
+        judged(f"{name} > 1.05", ROWS, RATIOS)
 
 
 def test_what_failed_can_only_be_judged_by_what_is_known_of_it() -> None:

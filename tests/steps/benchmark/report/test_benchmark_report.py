@@ -53,6 +53,14 @@ def test_names_in_html_are_text() -> None:
     assert "<bad>" not in page
 
 
+def test_a_condition_may_ask_for_the_ratio_that_was_found_round_by_round() -> None:
+    rows = tuple(VariantReport(run_name=f"{n}/onnx", metrics={"latency/p50_ms": 1.0}) for n in "ab")
+    found = {"latency/p50_ms": {"ratio": 1.2, "low": 1.1, "high": 1.3, "verdict": "slower"}}
+    told = {"reference": "a/onnx", "variants": {"b/onnx": {"against_reference": found}}}
+    report = BenchmarkReport(Reports(rows=rows, environment=told))
+    assert report.judged("b.latency/p50_ms.ratio.low > 1.05").met
+
+
 def test_what_is_true_of_all_is_said_once() -> None:
     notes = ("was timed with made-up inputs",)
     rows = [VariantReport(run_name=f"{name}/onnx", notes=notes) for name in "ab"]
