@@ -147,18 +147,19 @@ def where_time_goes(times: OperatorTimes, least_ms: float | None) -> dict[str, A
     """The medians as plain values, in milliseconds, with shares of the total.
 
     What of a run no node explains is told as time outside of nodes: the framework's own. It is what
-    the quickest run without the profiler takes beyond the quickest that the nodes were at work for.
-    The total is the sum; where nodes run side by side it is more than a run takes.
+    the quickest run without the profiler takes beyond the quickest that the nodes were at work for,
+    and at most what the profiled runs have of it: where a machine was busier while runs were timed
+    without the profiler, the difference is no work of the framework. The total is the sum; where nodes run side by side it is more than a run takes.
 
     Args:
         times: What was recorded, or what `without_profiler` made of it.
         least_ms: The quickest run without the profiler; None compares within the runs with it.
     """
     own = [_median(node.own_us) / _US_PER_MS for node in times.nodes]
-    if least_ms is None:
-        outside = max(_median(times.run_us - times.busy_us) / _US_PER_MS, 0.0)
-    else:
-        outside = max(least_ms - _least(times.busy_us) / _US_PER_MS, 0.0)
+    outside = _median(times.run_us - times.busy_us) / _US_PER_MS
+    if least_ms is not None:
+        outside = min(least_ms - _least(times.busy_us) / _US_PER_MS, outside)
+    outside = max(outside, 0.0)
     total = sum(own) + outside
     nodes = [_told(node, ms, total) for node, ms in zip(times.nodes, own, strict=True)]
     return {

@@ -53,6 +53,11 @@ def test_interruptions_of_other_nodes_in_every_run_leave_the_shares_whole() -> N
     assert sum(row["share"] for row in found["operators"]) + found["outside_share"] <= 1
 
 
+def test_a_machine_that_was_busier_without_the_profiler_is_no_time_outside_of_nodes() -> None:
+    found = where_time_goes(operator_times([_run(100, ("a", "Conv", 0, 95))]), 0.16)
+    assert found["outside_ms"] == pytest.approx(0.005)
+
+
 def test_a_loop_with_its_body_is_counted_once() -> None:
     loop = ("loop", "Loop", 0, 90), ("body", "Mul", 10, 20), ("body", "Mul", 50, 20)
     found = where_time_goes(operator_times([_run(100, *loop)]), 0.1)
