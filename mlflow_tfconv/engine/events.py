@@ -43,7 +43,7 @@ class Param:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tag:
-    """A label of a run."""
+    """A label of a run; an empty value takes it away."""
 
     name: str
     value: str

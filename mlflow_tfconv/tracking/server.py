@@ -246,7 +246,8 @@ class Server:
 
         metrics = [_metric(Metric, *m) for m in batch.metrics]
         params = [Param(_key(k), _cut(v, _PARAM_LENGTH)) for k, v in batch.params.items()]
-        tags = [RunTag(_key(k), _cut(v, _TAG_LENGTH)) for k, v in batch.tags.items()]
+        tags = [RunTag(_key(k), _cut(v, _TAG_LENGTH)) for k, v in batch.tags.items() if v]
+        self._take_away(run_id, [_key(k) for k, v in batch.tags.items() if not v])
         notes = []
         parts = zip(
             _chunks(metrics, _METRICS_A_BATCH),
@@ -259,6 +260,13 @@ class Server:
                 break
             notes += self._log_part(run_id, metrics_part, params_part, tags_part)
         return notes
+
+    def _take_away(self, run_id: str, tags: Sequence[str]) -> None:
+        """Deletes those of the tags that the run has."""
+        present = self.call(lambda: self.client.get_run(run_id)).data.tags if tags else {}
+        for name in tags:
+            if name in present:
+                self.call(partial(self.client.delete_tag, run_id, name))
 
     def _log_part(
         self, run_id: str, metrics: Sequence[Any], params: Sequence[Any], tags: Sequence[Any]

@@ -231,6 +231,19 @@ def test_names_that_mlflow_cannot_hold_are_written_with_underscores(
     assert client.get_run(run_id).data.metrics == {"precision_5": 1.0}
 
 
+def test_a_tag_with_an_empty_value_is_taken_away(make_tracker: MakeTracker, client: Any) -> None:
+    tracker = make_tracker()
+    run_id = tracker.start("m", fresh=True)
+    tracker.handle("train", Tag(name="notes", value="of the first time"))
+    tracker.finish("FINISHED")
+    again = make_tracker()
+    again.start("m", fresh=False)
+    for name in ("notes", "never there"):
+        again.handle("train", Tag(name=name, value=""))
+    again.finish("FINISHED")
+    assert {"notes", "never there"}.isdisjoint(client.get_run(run_id).data.tags)
+
+
 def test_many_metrics_are_few_requests(make_tracker: MakeTracker) -> None:
     tracker = make_tracker()
     tracker.start("m", fresh=True)

@@ -20,7 +20,7 @@ from mlflow_tfconv.data.shards import ShardWriter
 from mlflow_tfconv.device import Device
 from mlflow_tfconv.engine.cards import Text
 from mlflow_tfconv.engine.codec import decode, encode
-from mlflow_tfconv.engine.events import ArtifactFile, Event, Message, Metric
+from mlflow_tfconv.engine.events import ArtifactFile, Event, Message, Metric, Tag
 from mlflow_tfconv.engine.parts import Parts
 from mlflow_tfconv.engine.step import StepContext, StepResult
 from mlflow_tfconv.errors import BenchmarkError, ConfigError, DeviceError
@@ -172,6 +172,14 @@ def test_variants_that_fail_are_results_and_warnings_and_the_others_are_measured
     card = first.result.card
     assert card is not None
     assert card.title == "2 of 5 variants measured on cpu; 3 failed"
+
+
+def test_tags_tell_the_state_of_a_variant_and_take_away_an_earlier_one(first: Course) -> None:
+    tags = {(e.run, e.name): e.value for e in first.events if isinstance(e, Tag)}
+    assert tags["base/onnx", "tfconv.unstable"] in ("true", "false")
+    assert tags["base/onnx", "tfconv.benchmark_failure"] == ""
+    assert "NaN" in tags["nan/onnx", "tfconv.benchmark_failure"]
+    assert tags["nan/onnx", "tfconv.benchmark_notes"] == tags["nan/onnx", "tfconv.unstable"] == ""
 
 
 def test_a_new_variant_or_config_does_not_have_all_measured_again(

@@ -117,14 +117,15 @@ def _row(variant: Variant, measurement: Measurement, judgement: Judgement) -> Va
 def _failed(variant: Variant, error: TfconvError, emit: Emit) -> VariantReport:
     what = f"{variant.run_name} could not be measured: {error}"
     emit(Message(text=what, level="warning"))
-    emit(Tag(name="tfconv.benchmark_failure", value=str(error), run=variant.run_name))
-    return VariantReport(
+    row = VariantReport(
         run_name=variant.run_name,
         metrics=file_metrics(variant),
         failure=str(error),
         fingerprint=variant.fingerprint,
         path=variant.path,
     )
+    _tell_state(row, emit)
+    return row
 
 
 def _tell(row: VariantReport, variant: Variant, emit: Emit) -> None:
@@ -132,8 +133,19 @@ def _tell(row: VariantReport, variant: Variant, emit: Emit) -> None:
     for name, value in row.metrics.items():
         if name not in of_file:
             emit(Metric(name=name, value=float(value), run=row.run_name))
-    if row.notes:
-        emit(Tag(name="tfconv.benchmark_notes", value="; ".join(row.notes), run=row.run_name))
+    _tell_state(row, emit)
+
+
+def _tell_state(row: VariantReport, emit: Emit) -> None:
+    """What a reader should know; the run may be one that was measured before, so all is told."""
+    unstable = any("unstable" in note for note in row.notes)
+    state = {
+        "tfconv.benchmark_failure": row.failure or "",
+        "tfconv.benchmark_notes": "; ".join(row.notes),
+        "tfconv.unstable": "" if row.failure else str(unstable).lower(),
+    }
+    for name, value in state.items():
+        emit(Tag(name=name, value=value, run=row.run_name))
 
 
 def _nothing_measured(failures: Mapping[str, TfconvError]) -> TfconvError:
