@@ -30,7 +30,9 @@ class BenchmarkConfig:
         split: The examples that are predicted to judge the quality.
         examples: At most this many of them; None takes all.
         min_time_s: Each batch size is timed for at least this long, in all blocks together,
-        min_count: and at least this often.
+        min_count: and at least this often,
+        max_time_s: but not for much longer than this, with fewer runs and rounds of slow models: at
+            least one run a round, and four rounds.
         blocks: The variants are timed in turn (A B C A B C), in this many rounds.
         warmup_time_s: Runs before each block that are not counted, at least for this long,
         warmup_limit_s: and until the times no longer fall, but not longer than this.
@@ -58,7 +60,8 @@ class BenchmarkConfig:
     examples: int | None = None
     min_time_s: float = 0.5
     min_count: int = 20
-    blocks: int = 5
+    max_time_s: float = 10.0
+    blocks: int = 10
     warmup_time_s: float = 0.1
     warmup_limit_s: float = 2.0
     retries: int = 1
@@ -83,6 +86,7 @@ class BenchmarkConfig:
         _require(self.minutes is None or self.minutes > 0, "minutes", self.minutes, "above 0")
         for name in ("min_time_s", "warmup_time_s", "warmup_limit_s"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more seconds")
+        _require(self.max_time_s > 0, "max_time_s", self.max_time_s, "above 0 seconds")
         _require(self.time_limit_s > 0, "time_limit_s", self.time_limit_s, "above 0 seconds")
 
     def _check_batch_sizes(self) -> None:

@@ -24,7 +24,7 @@ from mlflow_tfconv.steps.benchmark.stored_examples import StoredExamples
 from mlflow_tfconv.steps.benchmark.worker.job import Job
 
 _TIMING_FIELDS = (
-    *("min_time_s", "min_count", "blocks", "warmup_time_s", "warmup_limit_s"),
+    *("min_time_s", "min_count", "max_time_s", "blocks", "warmup_time_s", "warmup_limit_s"),
     *("retries", "minutes", "scenarios"),
 )
 _LIBRARIES = {

@@ -54,19 +54,27 @@ class TimePlan:
         """
         config = self.config
         item_s = self._share_s() / max(self.items, 1)
-        seconds = min(config.min_time_s * longer, _FOR_TIMING * item_s)
+        longest_s = min(max(config.max_time_s, config.min_time_s * longer), _FOR_TIMING * item_s)
+        seconds = min(config.min_time_s * longer, longest_s)
         warmup_limit_s = min(config.warmup_limit_s, (1 - _FOR_TIMING) / 2 * item_s)
         if number:
             warmup_limit_s = min(warmup_limit_s, _LATER_WARMUP_S)
-        arguments = {
+        return {
             "min_time_s": seconds / config.blocks,
             "min_count": math.ceil(config.min_count * longer / config.blocks),
             "warmup_time_s": 0.0 if number else min(config.warmup_time_s, warmup_limit_s),
             "warmup_limit_s": warmup_limit_s,
+            "limit_s": max(longest_s / config.blocks, 1e-3),
         }
-        if math.isfinite(item_s):
-            arguments["limit_s"] = max(item_s * _FOR_TIMING / config.blocks, 1e-3)
-        return arguments
+
+    def is_over(self, spent_s: float, longer: float) -> bool:
+        """Whether a batch size of a slow model has had its time.
+
+        Args:
+            spent_s: What its rounds have taken so far, warm-up and all.
+            longer: How many times as long as planned.
+        """
+        return spent_s > max(self.config.max_time_s, self.config.min_time_s * longer)
 
     def for_scenarios(self, variants: int) -> BenchmarkConfig:
         """The config whose other scenarios keep to their share of the minutes."""

@@ -18,7 +18,7 @@ from mlflow_tfconv.steps.benchmark.driver.opened_variant import OpenedVariant, a
 from mlflow_tfconv.steps.benchmark.driver.progress import TIMING_SHARE
 from mlflow_tfconv.steps.benchmark.driver.surroundings import usable_processors
 from mlflow_tfconv.steps.benchmark.driver.time_plan import TimePlan
-from mlflow_tfconv.steps.benchmark.statistics.blocks import Samples
+from mlflow_tfconv.steps.benchmark.statistics.blocks import FEWEST_PIECES, Samples
 from mlflow_tfconv.steps.benchmark.statistics.doubts import Doubt, doubt, retry_advice
 from mlflow_tfconv.steps.benchmark.statistics.latency import latency_findings
 
@@ -83,20 +83,29 @@ def _rounds(
 ) -> None:
     """One attempt: as many rounds as the config asks for, while there is time."""
     every = sorted({size for few in sizes.values() for size in few})
+    spent_s = dict.fromkeys(every, 0.0)
     for number in range(bench.config.blocks):
         if number and plan.left_s() <= 0:
             for one in group:
                 one.notes.append(f"was timed in {number} turns only: the minutes were over")
             return
         for size in every:
-            for one in group:
-                if one.failure is None and size in sizes.get(one.name, ()):
-                    _tell(bench, one, (attempt, number))
-                    _turn(one, size, bench, plan, (attempt, number))
+            if number >= FEWEST_PIECES and plan.is_over(spent_s[size], 2.0**attempt):
+                continue
+            took_s = [
+                _turn(one, size, bench, plan, (attempt, number))
+                for one in group
+                if one.failure is None and size in sizes.get(one.name, ())
+            ]
+            spent_s[size] += max(took_s, default=0.0)
 
 
-def _turn(one: OpenedVariant, size: int, bench: Bench, plan: TimePlan, at: tuple[int, int]) -> None:
-    attempt, number = at
+def _turn(
+    one: OpenedVariant, size: int, bench: Bench, plan: TimePlan, at: tuple[int, int]
+) -> float:
+    """Times one turn of a variant; gives the seconds that it took."""
+    _tell(bench, one, at)
+    (attempt, number), began = at, time.monotonic()
     turn = attempt * bench.config.blocks + number
     limits = plan.arguments(number, 2.0**attempt)
     try:
@@ -107,15 +116,24 @@ def _turn(one: OpenedVariant, size: int, bench: Bench, plan: TimePlan, at: tuple
         if is_gone(bench.device):
             raise DeviceGoneError(error.what, received=error.received) from error
         one.failure = error
-        return
-    one.turns.append({**answer, "attempt": attempt, "round": number})
+    else:
+        one.turns.append({**answer, "attempt": attempt, "round": number})
+    return time.monotonic() - began
 
 
 def _again(group: Sequence[OpenedVariant], bench: Bench, plan: TimePlan, attempt: int) -> None:
-    """Times once more, and longer, what is in doubt; the first of the group beside it."""
+    """Times once more, and longer, what is in doubt; the first of the group beside it.
+
+    Not what is slow: its doubts rest on few runs, of which more would take too long.
+    """
     advice = {}
     for one in group:
-        latest = {s: found[-1] for s, found in doubts_of(one.turns, one.folder).items()}
+        slow = _slow(one, bench)
+        latest = {
+            size: found[-1]
+            for size, found in doubts_of(one.turns, one.folder).items()
+            if size not in slow
+        }
         told = retry_advice(latest) if one.failure is None else None
         if told is not None:
             advice[one.name] = told
@@ -126,6 +144,15 @@ def _again(group: Sequence[OpenedVariant], bench: Bench, plan: TimePlan, attempt
     every = {size for few in sizes.values() for size in few}
     beside = [size for size in group[0].batch_sizes if size in every]
     _rounds(group, {**sizes, group[0].name: beside}, bench, plan, attempt=attempt)
+
+
+def _slow(one: OpenedVariant, bench: Bench) -> set[int]:
+    """The batch sizes whose runs took more than half of what they may take."""
+    spent_ns = {
+        size: sum(np.load(one.folder / turn["file"]).sum() for turn in attempts[-1])
+        for size, attempts in attempts_of(one.turns).items()
+    }
+    return {size for size, ns in spent_ns.items() if ns > bench.config.max_time_s * 1e9 / 2}
 
 
 def _stages(group: Sequence[OpenedVariant], bench: Bench, plan: TimePlan) -> None:

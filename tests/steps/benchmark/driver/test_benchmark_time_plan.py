@@ -15,7 +15,15 @@ def test_the_turns_together_are_as_long_as_asked_for() -> None:
     limits = TimePlan(config=config, items=6).arguments(0, 1.0)
     assert limits["min_time_s"] == 0.5
     assert limits["min_count"] == 6
-    assert "limit_s" not in limits
+    assert limits["limit_s"] == 2.5
+
+
+def test_slow_models_are_not_timed_for_minutes() -> None:
+    plan = TimePlan(config=BenchmarkConfig(max_time_s=3.0, min_time_s=2.0, blocks=4), items=6)
+    assert plan.arguments(0, 1.0)["limit_s"] == 0.75
+    assert [plan.is_over(spent_s, 1.0) for spent_s in (2.9, 3.1)] == [False, True]
+    assert plan.arguments(0, 2.0)["min_time_s"] == 1.0
+    assert not plan.is_over(3.9, 2.0)
 
 
 def test_later_turns_are_warmed_up_briefly() -> None:
