@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -154,7 +154,7 @@ class Measuring:
         except (BenchmarkError, ConversionError) as error:
             found.failure = error
             return
-        twins = sum(own["opened"] == keys["opened"] for own in self._keys.values()) - 1
+        twins = sum(_but_for_twins(own) == keys["opened"] for own in self._keys.values()) - 1
         if twins:  # the same file twice: how much its two processes differ is worth knowing
             keys.update({kind: {**own, "twin": twins} for kind, own in keys.items()})
         opened = self.bench.parts.root / fingerprint_of(keys["opened"])
@@ -298,3 +298,7 @@ class Measuring:
         ingredients = numbered(self._keys[name]["timing"], number)
         self.found[name].timing = self.bench.parts.build(ingredients, make)
         self._numbers[name] = number + 1
+
+
+def _but_for_twins(keys: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in keys["opened"].items() if name != "twin"}

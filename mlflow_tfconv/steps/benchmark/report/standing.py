@@ -16,9 +16,11 @@ _GREATER = (
     r"throughput/samples_per_s.*|server/max_rate.*|concurrent/.*_per_s.*|footprint/largest_batch"
 )
 _LESS = r"latency/.*|startup/.*|energy/.*|server/p\d+_ms|footprint/.*_mb"
-#: A file's size is known exactly; another run of the same process takes a little more or less.
+#: A file's size is known exactly. Another process with the same file takes a little more or less:
+#: up to 6 % was seen where a few large weights are most of it, since loading frees them in another
+#: order.
 _EXACT = ("footprint/size_mb", "footprint/compressed_mb", "footprint/weights_mb")
-_EXACT_SHARE, _MEMORY_SHARE, _MEMORY_MB = 0.001, 0.02, 1.0
+_EXACT_SHARE, _MEMORY_SHARE, _MEMORY_MB = 0.001, 0.06, 1.0
 _VERDICTS: Mapping[str, Verdict] = {
     "faster": "better",
     "better": "better",

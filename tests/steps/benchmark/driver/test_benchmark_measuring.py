@@ -274,7 +274,7 @@ def test_a_stage_adds_what_it_reads_and_one_of_the_timing_knows_the_reference(
     assert found.metrics["latency/p50_ms"] in known
 
 
-def test_the_same_model_twice_is_measured_twice(
+def test_the_same_model_three_times_is_measured_three_times(
     make_bench: MakeBench, variants: MakeVariants
 ) -> None:
     known: list[float] = []
@@ -284,12 +284,12 @@ def test_the_same_model_twice_is_measured_twice(
         return Request(command="predict")
 
     (model,) = variants("a")
-    twin = dataclasses.replace(model, name="b")
+    twins = [dataclasses.replace(model, name=name) for name in "bc"]
     bench = make_bench(stages=(stage("", when="timed", ask=ask),))
-    course = measure(bench, [model, twin])
-    folders = [found.timing for found in course.found.values()]
-    assert len(set(folders)) == 2
-    assert known == [read(course.found["a/onnx"]).metrics["latency/p50_ms"]] * 2
+    course = measure(bench, [model, *twins])
+    assert len({found.timing for found in course.found.values()}) == 3
+    assert len({found.opened for found in course.found.values()}) == 3
+    assert known == [read(course.found["a/onnx"]).metrics["latency/p50_ms"]] * 3
 
 
 def test_the_minutes_are_kept(make_bench: MakeBench, variants: MakeVariants) -> None:

@@ -50,6 +50,19 @@ def test_paired_statistics_outweigh_intervals_that_overlap(reports: Reports) -> 
     assert said(told, "same/onnx", "latency/p50_ms") == "1.05× slower"
 
 
+@pytest.mark.parametrize(
+    ("mb", "words"), [(904.0, "equal"), (920.6, "equal"), (960.0, "1.10× more")]
+)
+def test_memory_that_another_process_of_the_same_file_may_take_is_equal(
+    mb: float, words: str
+) -> None:
+    rows = tuple(
+        VariantReport(run_name=f"{name}/onnx", metrics={"footprint/host_peak_mb": value})
+        for name, value in (("base", 870.3), ("twin", mb))
+    )
+    assert said(Reports(rows=rows), "twin/onnx", "footprint/host_peak_mb") == words
+
+
 def test_more_throughput_is_better() -> None:
     rows = tuple(
         VariantReport(
