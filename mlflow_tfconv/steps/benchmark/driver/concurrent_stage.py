@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mlflow_tfconv.artifacts import Variant
@@ -12,6 +11,7 @@ from mlflow_tfconv.device import Device
 from mlflow_tfconv.steps.benchmark.config import BenchmarkConfig
 from mlflow_tfconv.steps.benchmark.driver.scenario_limits import within_limit
 from mlflow_tfconv.steps.benchmark.driver.stage import Answer, Findings, Request, Stage
+from mlflow_tfconv.steps.benchmark.driver.surroundings import usable_processors
 from mlflow_tfconv.steps.benchmark.statistics.likely_reasons import likely_reasons
 
 _ENOUGH = 100  # timings: how many there are says little of a throughput
@@ -24,13 +24,22 @@ def concurrent_findings(answer: Answer, _folder: Path) -> Findings:
     for row in rows:
         name = f"concurrent/samples_per_s_x{row['count']}"
         metrics[name] = max(metrics.get(name, 0.0), row["samples_per_s"])
-    notes = [f"streams were left out: {why}" for why in answer["left_out"]]
+    notes = [f"streams were left out: {why}" for why in _by_reason(answer["left_out"])]
     conditions = [row["conditions"] for row in rows]
-    reasons = likely_reasons(conditions, runs=_ENOUGH, processors=os.cpu_count() or 1)
+    reasons = likely_reasons(conditions, runs=_ENOUGH, processors=usable_processors() or 1)
     if reasons:
         why = ", ".join(reason.text for reason in reasons)
         notes.append(f"the throughput of several streams may be unstable, because {why}")
     return Findings(metrics=metrics, notes=tuple(notes), details=answer)
+
+
+def _by_reason(left_out: Sequence[str]) -> list[str]:
+    """Those of one reason in one: "x1 own_sessions, x2 own_sessions: why"."""
+    found: dict[str, list[str]] = {}
+    for text in left_out:
+        which, _, why = text.partition(": ")
+        found.setdefault(why, []).append(which)
+    return [f"{', '.join(which)}: {why}" for why, which in found.items()]
 
 
 def _applies(config: BenchmarkConfig, _variant: Variant, _device: Device) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from mlflow_tfconv.device import Device
 from mlflow_tfconv.steps.benchmark.config import BenchmarkConfig
 from mlflow_tfconv.steps.benchmark.driver.scenario_limits import within_limit
 from mlflow_tfconv.steps.benchmark.driver.stage import Answer, Findings, Request, Stage
+from mlflow_tfconv.steps.benchmark.driver.surroundings import usable_processors
 from mlflow_tfconv.steps.benchmark.statistics.likely_reasons import likely_reasons
 
 _RATE, _BEST = "throughput/samples_per_s", "throughput/best_batch"
@@ -29,7 +29,9 @@ def offline_findings(answer: Answer, _folder: Path) -> Findings:
     notes = []
     if answer["cut_short"]:
         notes.append(f"larger batches may be better: {answer['ended']}")
-    reasons = likely_reasons([answer["conditions"]], runs=_ENOUGH, processors=os.cpu_count() or 1)
+    reasons = likely_reasons(
+        [answer["conditions"]], runs=_ENOUGH, processors=usable_processors() or 1
+    )
     if reasons:
         why = ", ".join(reason.text for reason in reasons)
         notes.append(f"the best batch size may be unstable, because {why}")

@@ -37,6 +37,7 @@ _OF_WHAT_IS_FREE = 0.8
 _WARM_RUNS = 2
 _OF_THE_LIMIT = 0.25  # for one combination, if its fewest calls take longer
 _FEWEST_FOR_P99 = 100
+_OVER = "concurrent.time_limit_s, which `minutes` may shorten, was over"
 
 
 def concurrent(opened: OpenedModel, **arguments: Any) -> dict[str, Any]:
@@ -70,7 +71,7 @@ class _Comparison:
         for sharing in self._options.sharing:
             for count in sorted(self._options.counts):
                 if time.perf_counter() - started > self._options.time_limit_s and self._rows:
-                    self._left_out.append(f"x{count} {sharing}: concurrent.time_limit_s was over")
+                    self._left_out.append(f"x{count} {sharing}: {_OVER}")
                 elif sharing == "one_session":
                     self._rows.append(self._timed(count, sharing, [self._opened.runtime] * count))
                 elif count == 1 and not self._differs() and self._rows:

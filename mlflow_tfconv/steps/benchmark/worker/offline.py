@@ -153,8 +153,8 @@ class _Sweep:
         spent_s = time.perf_counter() - self._started
         if spent_s + needed_s > self._options.time_limit_s:
             return (
-                f"batch {size} would have taken {needed_s:.0f} s more, beyond offline.time_limit_s"
-                f" ({self._options.time_limit_s:g} s)"
+                f"batch {size} would have taken {needed_s:.2g} s more, beyond offline.time_limit_s"
+                f" ({self._options.time_limit_s:.3g} s), which `minutes` may shorten"
             )
         return None
 

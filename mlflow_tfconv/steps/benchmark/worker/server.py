@@ -209,6 +209,7 @@ class _Server:
             f"; server.quantile {_LESS} takes {less}" if self._options.quantile > _LESS else ""
         )
         return (
-            f"{fewest} queries at about {rate:.3g} a second take {fewest / rate:.0f} s, longer than "
-            f"is left of server.time_limit_s ({self._options.time_limit_s:g} s){instead}"
+            f"{fewest} queries at about {rate:,.0f} a second take {fewest / rate:.2g} s, longer than "
+            f"is left of server.time_limit_s ({self._options.time_limit_s:.3g} s), which `minutes` "
+            f"may shorten{instead}"
         )

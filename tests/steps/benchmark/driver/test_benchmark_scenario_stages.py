@@ -144,6 +144,10 @@ def test_raw_latencies_of_all_scenarios_are_found_again(tmp_path: Path) -> None:
 
 def test_of_each_number_of_streams_the_better_way_counts() -> None:
     rows = [{"count": 2, "samples_per_s": rate, "conditions": CALM} for rate in (30.0, 50.0, 40.0)]
-    found = CONCURRENT.read({"rows": rows, "left_out": ["x9 own_sessions: full"]}, Path())
+    left_out = ["x4 own_sessions: full", "x9 one_session: slow", "x9 own_sessions: full"]
+    found = CONCURRENT.read({"rows": rows, "left_out": left_out}, Path())
     assert found.metrics == {"concurrent/samples_per_s_x2": 50.0}
-    assert found.notes == ("streams were left out: x9 own_sessions: full",)
+    assert found.notes == (
+        "streams were left out: x4 own_sessions, x9 own_sessions: full",
+        "streams were left out: x9 one_session: slow",
+    )
