@@ -48,9 +48,15 @@ class Job:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Reads what `write` wrote."""
-        data = json.loads(path.read_text(encoding="utf-8"))
-        return cls(**{**data, "batch_sizes": tuple(data["batch_sizes"])})
+        """Reads what `write` wrote; what has a default may be missing.
+
+        Raises:
+            OSError: The file can't be read.
+            ValueError: It is no JSON.
+            TypeError: A name is missing, or one is not known.
+        """
+        job = cls(**json.loads(path.read_text(encoding="utf-8")))
+        return dataclasses.replace(job, batch_sizes=tuple(job.batch_sizes))
 
     def parsed_device(self) -> Device:
         """The device with its options."""
