@@ -47,7 +47,9 @@ Kept = Literal[
     "some were kept: the reference, timed again, is as fast as it was",
     "all were timed again: the reference is not as fast as it was",
 ]
-APART = "was timed apart from the reference: both do not fit into the memory together"
+APART = (
+    "was timed apart from the reference: beside it there was too little memory, or it was killed"
+)
 
 
 @dataclass(slots=True, kw_only=True)
