@@ -112,12 +112,18 @@ def _measured(named: Mapping[str, Path], flags: Mapping[str, Any]) -> BenchmarkR
             named,
             **given,
             samples=None if flags["samples"] is None else arrays(flags["samples"], "samples"),
-            labels=None if flags["labels"] is None else arrays(flags["labels"], "labels"),
+            labels=None if flags["labels"] is None else _labels(flags["labels"]),
             metrics=flags["metrics"],
             device_options=settings(DeviceOptions, options, "device_options"),
             config=config,
             emit=emit,
         )
+
+
+def _labels(path: Path) -> Any:
+    """An array in a file alone is the labels, whatever its name."""
+    found = arrays(path, "labels")
+    return next(iter(found.values())) if isinstance(found, dict) and len(found) == 1 else found
 
 
 def _own(config: dict[str, Any]) -> dict[str, Any]:

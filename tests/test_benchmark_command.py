@@ -226,6 +226,13 @@ def test_a_kill_ends_in_order(monkeypatch: pytest.MonkeyPatch, number: int) -> N
     assert cleared
 
 
+def test_labels_may_have_any_name(folder: Path) -> None:
+    np.savez(folder / "labels.npz", truth=np.load(folder / "labels.npy"))
+    words = ("--samples", folder / "samples.npz", "--labels", folder / "labels.npz", *QUICK)
+    result = call(folder / "small.onnx", *words, "--fail-if", "small.quality/accuracy < 0")
+    assert result.exit_code == 0, result.stderr
+
+
 def test_models_get_the_names_of_their_files(tmp_path: Path) -> None:
     (tmp_path / "a=b.onnx").write_bytes(b"")
     texts = ["x/m.onnx", "y/m.onnx", "n=z/m.onnx", str(tmp_path / "a=b.onnx")]

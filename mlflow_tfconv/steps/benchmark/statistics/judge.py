@@ -87,7 +87,11 @@ class Judge:
         return Judgement(
             metrics=_numbers({**quality, **lost, **agreed.metrics}),
             intervals={**_intervals(sure), **agreed.intervals},
-            notes=(*_notes(sure, lost, _count(outputs)), *_no_numbers(quality)),
+            notes=(
+                *_notes(sure, lost, _count(outputs)),
+                *_no_numbers(quality),
+                *self._nothing_fits(outputs),
+            ),
             details={
                 "examples": _count(outputs),
                 "method": _METHOD,
@@ -102,6 +106,16 @@ class Judge:
             return {}
         self.metrics = self.metrics or default_metrics(outputs, self.labels)
         return {metric.name: measured(metric, outputs, self.labels) for metric in self.metrics}
+
+    def _nothing_fits(self, outputs: Outputs) -> list[str]:
+        """Labels that are there and judge nothing are told."""
+        if self.metrics or self.labels is None or not len(self.labels):
+            return []
+        given, expected = _in_words(outputs), _in_words(self.labels)
+        return [
+            f"has no quality: without `metrics` labels are classes or numbers like the output's; "
+            f"outputs {given}; labels {expected}"
+        ]
 
     def _shared(self, side: Side) -> list[QualityMetric]:
         """The metrics for which the outputs can be held against the reference's."""
@@ -157,6 +171,15 @@ class Judge:
             for name, value in outputs.items()
             if name in self._reference.outputs and _comparable(value, self._reference.outputs[name])
         }
+
+
+def _in_words(arrays: Any) -> str:
+    """Such as "y (400, 3) float32"."""
+    named = arrays if isinstance(arrays, Mapping) else {"": arrays}
+    return ", ".join(
+        f"{name} {np.shape(array)} {np.asarray(array).dtype}".strip()
+        for name, array in named.items()
+    )
 
 
 def _numbers(metrics: Mapping[str, float]) -> dict[str, float]:

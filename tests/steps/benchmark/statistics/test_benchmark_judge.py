@@ -47,6 +47,13 @@ def test_a_drop_that_chance_does_not_explain_is_worse() -> None:
     assert found.notes == ()
 
 
+@pytest.mark.parametrize("labels", [np.full(400, "c1"), {"a": LABELS}, GENERATOR.random((400, 2))])
+def test_labels_that_judge_nothing_are_told(labels: Any) -> None:
+    (note,) = judged(SCORES, SCORES, labels).notes
+    assert note.startswith("has no quality")
+    assert "outputs y (400, 3) float64; labels " in note
+
+
 def test_a_drop_within_noise_is_called_that() -> None:
     found = judged(SCORES, wrong_on(1))
     low, high = found.intervals["quality/accuracy_drop"]
