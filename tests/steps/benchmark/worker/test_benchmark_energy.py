@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 import sys
 import time
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import fake_nvml
 import pytest
 from fake_nvml import FakeNvml
 
@@ -19,14 +21,23 @@ from mlflow_tfconv.steps.benchmark.worker.energy import energy
 from mlflow_tfconv.steps.benchmark.worker.gpu_state import gpu_of_turn
 from mlflow_tfconv.steps.benchmark.worker.power import COUNTER, SAMPLES, power_meter
 
+Call = Callable[[], None]
 NO_COUNTER = "nvmlDeviceGetTotalEnergyConsumption"
 
 
-def a_call() -> None:
-    time.sleep(0.002)
+@pytest.fixture
+def clock(clock_of: Callable[..., Any]) -> Any:
+    """Only calls take time; the counter goes by it."""
+    return clock_of(power, fake_nvml, sys.modules[energy.__module__])
 
 
-def test_the_counter_of_energy_is_read_while_the_calls_go_on() -> None:
+@pytest.fixture
+def a_call(clock: Any) -> Callable[[], None]:
+    """Takes 2 ms."""
+    return lambda: clock.sleep(0.002)
+
+
+def test_the_counter_of_energy_is_read_while_the_calls_go_on(a_call: Call) -> None:
     nvml = FakeNvml()
     spent = power_meter(0, nvml).spent(a_call, 0.05)
     assert spent.method == COUNTER
@@ -35,14 +46,16 @@ def test_the_counter_of_energy_is_read_while_the_calls_go_on() -> None:
     assert spent.seconds >= 0.05
 
 
-def test_without_a_counter_the_power_is_added_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_counter_the_power_is_added_up(
+    a_call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(power, "_AVERAGED_S", 0.01)
     spent = power_meter(0, FakeNvml(missing=(NO_COUNTER,))).spent(a_call, 0.05)
     assert spent.method == SAMPLES
     assert spent.joules == pytest.approx(100 * spent.seconds)
 
 
-def test_a_counter_that_stands_still_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_counter_that_stands_still_is_none(a_call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(power, "_AVERAGED_S", 0.01)
     monkeypatch.setattr(power, "_TICK_LIMIT_S", 0.02)
     nvml = FakeNvml()
@@ -50,14 +63,14 @@ def test_a_counter_that_stands_still_is_none(monkeypatch: pytest.MonkeyPatch) ->
     assert power_meter(0, nvml).spent(a_call, 0.02).method == SAMPLES
 
 
-def test_power_that_rises_is_integrated(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_power_that_rises_is_integrated(
+    a_call: Call, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(power, "_AVERAGED_S", 0.0)
     nvml = FakeNvml(missing=(NO_COUNTER,))
-    started = time.perf_counter()
-    nvml.watts = lambda: (time.perf_counter() - started) * 1000
+    nvml.watts = lambda: clock.now * 1000
     spent = power_meter(0, nvml).spent(a_call, 0.05)
-    end = (time.perf_counter() - started) * 1000
-    assert 0 < spent.watts < end
+    assert spent.watts == pytest.approx((2 + clock.now * 1000) / 2)  # after a call to begin with
 
 
 def test_a_gpu_that_is_lost_in_the_middle_is_an_error() -> None:
@@ -71,7 +84,7 @@ def test_a_gpu_that_is_lost_in_the_middle_is_an_error() -> None:
     assert "GPU is lost" in str(error.value)
 
 
-def test_neither_counter_nor_power_is_an_error() -> None:
+def test_neither_counter_nor_power_is_an_error(a_call: Call) -> None:
     nvml = FakeNvml(missing=(NO_COUNTER, "nvmlDeviceGetPowerUsage"))
     with pytest.raises(DeviceError, match="can't be measured") as error:
         power_meter(0, nvml).spent(a_call, 0.01)
@@ -105,7 +118,7 @@ def test_a_gpu_that_tells_nothing_is_a_note(tmp_path: object) -> None:
 
 
 def test_each_batch_size_is_measured_beside_the_power_at_rest(
-    monkeypatch: pytest.MonkeyPatch,
+    a_call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", FakeNvml(pids=(7,)))
     runtime = SimpleNamespace(call_for=lambda batch: a_call)
@@ -127,5 +140,5 @@ def test_each_batch_size_is_measured_beside_the_power_at_rest(
 @pytest.mark.gpu
 def test_a_real_gpu_tells_its_energy() -> None:
     pytest.importorskip("pynvml")
-    spent = power_meter(0).spent(a_call, 0.5)
+    spent = power_meter(0).spent(lambda: time.sleep(0.002), 0.5)
     assert 10 < spent.watts < 2000

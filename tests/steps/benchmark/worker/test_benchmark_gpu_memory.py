@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -138,14 +138,16 @@ def test_each_phase_has_a_peak_of_its_own() -> None:
     assert memory.peak()["peak_bytes"] == 800 * _MB
 
 
-def test_a_watch_reads_the_gpu_with_each_phase_and_on_the_curve(tmp_path: Path) -> None:
+def test_a_watch_reads_the_gpu_with_each_phase_and_on_the_curve(
+    tmp_path: Path, wait_for_a_look: Callable[[Any], None]
+) -> None:
     nvml = FakeNvml()
     watch = MemoryWatch(gpu=opened(nvml), interval_s=0.001)
     watch.begin()
     for name, used in (("load", 400), ("b1", 900)):
         with watch.phase(name):
             nvml.used = used * _MB
-            time.sleep(0.02)
+            wait_for_a_look(watch._sampler)
     told = watch.told(tmp_path)
     assert [phase["gpu_peak_bytes"] for phase in told["phases"]] == [300 * _MB, 800 * _MB]
     assert told["gpu"]["peak_bytes"] == 800 * _MB

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import mmap
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,14 +24,15 @@ from mlflow_tfconv.steps.benchmark.worker.host_memory import (
 from mlflow_tfconv.steps.benchmark.worker.memory_sampler import CURVE_COLUMNS, MemorySampler
 from mlflow_tfconv.steps.benchmark.worker.memory_watch import MemoryWatch
 
+Wait = Callable[[MemorySampler], None]
 _BLOCK = 64_000_000
 _LUMP = 4_000_000  # other allocations of this process, and the kernel's lumps
 
 
 def take_and_give_back(size: int = _BLOCK) -> None:
-    """Touches every page of a block."""
-    block = np.ones(size, np.uint8)
-    del block
+    """Touches every page of a block of its own, which the allocator can't keep for later."""
+    with mmap.mmap(-1, size) as block:
+        block[:: mmap.PAGESIZE] = b"1" * -(-size // mmap.PAGESIZE)
 
 
 def test_the_peak_of_the_host_stays_when_memory_is_given_back() -> None:
@@ -80,7 +83,7 @@ def test_each_phase_has_a_peak_of_its_own(tmp_path: Path) -> None:
 
 
 def test_where_the_peak_cannot_be_set_back_a_lower_one_is_sampled(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wait_for_a_look: Wait
 ) -> None:
     here = "mlflow_tfconv.steps.benchmark.worker.memory_watch.peak_set_back"
     take_and_give_back(4 * _BLOCK)  # an older peak is in the way
@@ -89,7 +92,7 @@ def test_where_the_peak_cannot_be_set_back_a_lower_one_is_sampled(
     watch.begin()
     with watch.phase("b1"):
         block = np.ones(_BLOCK, np.uint8)
-        time.sleep(0.02)
+        wait_for_a_look(watch._sampler)
     del block
     peak, before = watch.phases[0].host_peak, watch.baseline
     assert peak is not None
@@ -98,12 +101,14 @@ def test_where_the_peak_cannot_be_set_back_a_lower_one_is_sampled(
     assert watch.told(tmp_path)["host"]["method"] == "VmHWM and sampled"
 
 
-def test_the_curve_is_written_with_its_highest_point_beside_the_true_peak(tmp_path: Path) -> None:
+def test_the_curve_is_written_with_its_highest_point_beside_the_true_peak(
+    tmp_path: Path, wait_for_a_look: Wait
+) -> None:
     watch = MemoryWatch(interval_s=0.001)
     watch.begin()
     with watch.phase("load"):
         block = np.ones(_BLOCK, np.uint8)
-        time.sleep(0.02)
+        wait_for_a_look(watch._sampler)
     del block
     told = watch.told(tmp_path)["curve"]
     curve = np.load(tmp_path / told["file"])
@@ -114,14 +119,15 @@ def test_the_curve_is_written_with_its_highest_point_beside_the_true_peak(tmp_pa
 
 
 def test_a_long_curve_is_thinned_out_and_keeps_its_highest_point(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, wait_for_a_look: Wait
 ) -> None:
     monkeypatch.setattr("mlflow_tfconv.steps.benchmark.worker.memory_sampler._MOST_POINTS", 20)
     with MemorySampler(interval_s=0.0005) as sampler:
         block = np.ones(_BLOCK, np.uint8)
-        time.sleep(0.01)
+        wait_for_a_look(sampler)
         del block
-        time.sleep(0.1)
+        for _ in range(30):
+            wait_for_a_look(sampler)
     highest = sampler.highest_bytes()
     assert len(sampler) <= 20
     assert sampler.interval_s > 0.0005

@@ -31,9 +31,12 @@ pinning = pinned_process(2)
 options = pinning.session_options({})
 runtime = open_runtime(Path(sys.argv[1]), "onnx", device=Device(), session_options=options)
 pin_caller(pinning.processors[:1])
-time.sleep(0.3)  # its threads tie themselves when they begin to run
-spread = set(os.sched_getaffinity(0))
-print(json.dumps([pinning.processors, thread_placement(pinned=True), sorted(spread)]))
+spread, deadline = set(os.sched_getaffinity(0)), time.monotonic() + 30
+names, placement = set(map(str, pinning.processors)), thread_placement(pinned=True)
+while not names <= set(placement["threads"]) and time.monotonic() < deadline:
+    time.sleep(0.01)  # its threads tie themselves when they begin to run
+    placement = thread_placement(pinned=True)
+print(json.dumps([pinning.processors, placement, sorted(spread)]))
 """
 
 
