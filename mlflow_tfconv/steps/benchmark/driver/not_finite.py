@@ -41,5 +41,6 @@ def _not_finite(output: Mapping[str, Any], kind: str, word: str) -> BenchmarkErr
         f"It gives {word} in the output {output['name']!r}.",
         received=f"{word} for {output[kind]} examples{made_up}",
         expected="numbers",
-        fix="Look for a step that lost range, such as float16 or a bad quantization scale.",
+        fix="Look for NaN in the samples, or for a step that lost range, such as float16 or a bad "
+        "quantization scale.",
     )
