@@ -22,12 +22,12 @@ from mlflow_tfconv.steps.benchmark.step import benchmark
 Rows = Mapping[str, VariantReport]
 _QUICK = BenchmarkConfig(
     batch_sizes=(1, 3),
-    min_time_s=0.01,
+    min_time_s=0.002,
     min_count=3,
-    blocks=2,
+    blocks=1,
     retries=0,
     warmup_time_s=0.0,
-    warmup_limit_s=0.05,
+    warmup_limit_s=0.005,
     time_limit_s=120,  # TensorFlow starts slowly on a busy machine
     profile=False,
     memory=MemoryOptions(estimate=False),
