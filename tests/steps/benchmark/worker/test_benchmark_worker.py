@@ -210,7 +210,7 @@ def test_workers_end_with_a_driver_that_is_killed(job: Any, tmp_path: Path) -> N
         "import subprocess, sys, time\n"
         "worker = subprocess.Popen([sys.executable, '-m', 'mlflow_tfconv.steps.benchmark.worker',"
         f" {str(tmp_path / 'job.json')!r}], stdin=subprocess.PIPE, stdout=subprocess.PIPE)\n"
-        "worker.stdin.write(b'{\"command\": \"open\"}\\n'); worker.stdin.flush()\n"
+        'worker.stdin.write(b\'{"command": "open"}\\n\'); worker.stdin.flush()\n'
         "worker.stdout.readline(); print(worker.pid, flush=True); time.sleep(60)\n"
     )
     with subprocess.Popen([sys.executable, "-c", driver], stdout=subprocess.PIPE) as process:
