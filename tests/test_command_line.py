@@ -74,14 +74,26 @@ def test_what_fails_is_told_below_the_table_and_by_the_exit_code(folder: Path) -
         ("compress {}/m.onnx {}/o.onnx -q static_int8", "no examples to calibrate with"),
         ("compress {}/text.onnx {}/o.onnx -q float16", "no model that we know"),
         ("benchmark {}/nothing.onnx -b 1", "There is no model at this path."),
-        ("benchmark {}/m.onnx -b 0", "whole numbers above 0"),
-        ("benchmark {}/m.onnx --device gpu", "The device is not understood."),
     ],
 )
 def test_an_error_is_words_and_exit_code_1(folder: Path, words: str, message: str) -> None:
     result = call(*words.replace("{}", str(folder)).split())
     assert isinstance(result.exception, SystemExit), result.exception
     assert (result.exit_code, message in result.output) == (1, True), result.output
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("benchmark {}/m.onnx -b 0", "whole numbers above 0"),
+        ("benchmark {}/m.onnx --device gpu", "The device is not understood."),
+    ],
+)
+def test_a_benchmark_that_can_not_be_understood_is_exit_code_2(
+    folder: Path, words: str, message: str
+) -> None:
+    result = call(*words.replace("{}", str(folder)).split())
+    assert (result.exit_code, message in result.output) == (2, True), result.output
 
 
 @pytest.mark.parametrize(
