@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -14,7 +16,7 @@ from mlflow_tfconv.device import Device, DeviceOptions, require_gpus
 from mlflow_tfconv.engine.events import Emit, ignore
 from mlflow_tfconv.engine.parts import Parts
 from mlflow_tfconv.engine.step import MetricSpec, Step, StepContext, StepResult
-from mlflow_tfconv.errors import ConfigError
+from mlflow_tfconv.errors import BenchmarkError, ConfigError
 from mlflow_tfconv.steps.benchmark.config import BenchmarkConfig
 from mlflow_tfconv.steps.benchmark.report.report import BenchmarkReport
 
@@ -124,8 +126,7 @@ def benchmark(
     specs = tuple(MetricSpec(name=name) for name in asked)
     context = StepContext(device=parsed, metrics=specs, emit=emit)
     quality.chosen_metrics(context.metrics, None)  # a misspelt one is told before anything runs
-    with tempfile.TemporaryDirectory(prefix="tfconv-benchmark-") as passing:
-        workdir = Path(passing)
+    with _passing_folder() as workdir:
         parts = Parts(workdir / "parts")
         variants = candidates.candidates(models, workdir / "live")
         examples = stored_examples.from_samples(variants, samples, labels, config, workdir)
@@ -138,6 +139,27 @@ def benchmark(
 
             results.keep(comparison, reports, home)
     return BenchmarkReport(reports)
+
+
+@contextmanager
+def _passing_folder() -> Iterator[Path]:
+    """A folder for files that are needed for the time of a call.
+
+    Raises:
+        BenchmarkError: The disk is full.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix="tfconv-benchmark-") as folder:
+            yield Path(folder)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise BenchmarkError(
+            "There is no room for the files of the benchmark.",
+            received=f"{error.filename or tempfile.gettempdir()}: {error.strerror}",
+            expected="room for the examples, the outputs and the recordings of every model",
+            fix="Set the environment variable TMPDIR to a folder with room, or give fewer samples.",
+        ) from error
 
 
 def _without_passing_files(reports: Reports, workdir: Path) -> Reports:

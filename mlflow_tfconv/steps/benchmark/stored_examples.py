@@ -88,8 +88,7 @@ def from_samples(
     """The examples that a user hands over; None without any.
 
     Raises:
-        BenchmarkError: There are labels for more or fewer examples than there are.
-        ConfigError: The samples don't fit the variants.
+        ConfigError: The samples don't fit the variants, or the labels are not as many.
         ConversionError: None of the variants can be opened.
     """
     if samples is None:
@@ -116,10 +115,11 @@ def _label(labels: Any, count: int) -> np.ndarray[Any, Any]:
             "The labels are not one array.", received=str(error), expected=f"{count} labels"
         ) from error
     if not array.ndim or len(array) != count:
-        raise BenchmarkError(
+        raise ConfigError(
             "Labels and samples do not belong together.",
             received=f"{len(array) if array.ndim else 'no'} labels, {count} samples",
             expected="one label a sample",
+            fix="Give the labels of these very samples, in their order.",
         )
     return array
 

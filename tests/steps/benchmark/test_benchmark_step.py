@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +26,7 @@ from mlflow_tfconv.engine.events import ArtifactFile, Event, Message, Metric, Ta
 from mlflow_tfconv.engine.parts import Parts
 from mlflow_tfconv.engine.step import StepContext, StepResult
 from mlflow_tfconv.errors import BenchmarkError, ConfigError, DeviceError
+from mlflow_tfconv.steps.benchmark import stored_examples
 from mlflow_tfconv.steps.benchmark.config import BenchmarkConfig
 from mlflow_tfconv.steps.benchmark.memory_options import MemoryOptions
 from mlflow_tfconv.steps.benchmark.step import BenchmarkStep, benchmark
@@ -271,8 +274,20 @@ def test_without_samples_only_speed_and_memory_are_measured(
 
 
 def test_labels_have_to_be_as_many_as_samples(quick: BenchmarkConfig, make_model: Any) -> None:
-    with pytest.raises(BenchmarkError, match="do not belong together"):
+    with pytest.raises(ConfigError, match="do not belong together"):
         benchmark(make_model(), samples={"x": some_inputs(3)}, labels=[0], config=quick)
+
+
+def test_a_full_disk_is_told_with_what_to_do(
+    quick: BenchmarkConfig, make_model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(stored_examples, "from_samples", full)
+    with pytest.raises(BenchmarkError, match="no room") as caught:
+        benchmark(make_model(), config=quick)
+    assert "TMPDIR" in str(caught.value)
 
 
 def test_one_batch_size_one_metric_and_one_array_are_taken_as_such(
