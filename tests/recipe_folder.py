@@ -18,7 +18,14 @@ steps:
   compress:
     variants:
       - {name: int8, quantize: static_int8}
-  benchmark: {batch_sizes: [1, 4], min_time_s: 0.02, min_count: 5, warmup_time_s: 0.01}
+  benchmark:
+    batch_sizes: [1, 4]
+    min_time_s: 0.02
+    min_count: 5
+    warmup_time_s: 0.01
+    blocks: 2
+    retries: 0
+    profile: false
   register:
     validation_criteria: [{metric: quality/accuracy, min: 0.0}]
     choose: footprint/size_mb
