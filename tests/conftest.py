@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,12 @@ from recipe_folder import RecipeFolder, make_tiny
 
 DIGITS = Path(__file__).parents[1] / "recipes" / "digits"
 _NOT_COPIED = shutil.ignore_patterns("metadata", "__pycache__")
+
+
+def pytest_configure() -> None:
+    """Lets Ctrl-C be tested where it is ignored, as in a job that a script has put behind itself."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
