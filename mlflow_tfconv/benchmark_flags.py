@@ -8,16 +8,16 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from zipfile import BadZipFile
 
 import click
 
 from mlflow_tfconv.errors import ConfigError
+from mlflow_tfconv.steps.benchmark.config import Scenario
 
 FINE, NOT_MEASURED, NOT_UNDERSTOOD, CONDITION_MET = range(4)
 _PATH = click.Path(path_type=Path)
-_SCENARIOS = ("single_stream", "offline", "server", "concurrent")
 
 _FLAGS = (
     click.option("--device", default="cpu", show_default=True, help="cpu, cuda:0 or tensorrt:0."),
@@ -34,7 +34,7 @@ _FLAGS = (
     click.option(
         "--scenario",
         "scenarios",
-        type=click.Choice(_SCENARIOS),
+        type=click.Choice(get_args(Scenario)),
         multiple=True,
         default=("single_stream",),
         show_default=True,

@@ -37,11 +37,6 @@ class MemoryBudget:
     read_ahead_bytes: int = 8_000_000
     prefetch_bytes: int = 32_000_000
 
-    @property
-    def total_bytes(self) -> int:
-        """All of it."""
-        return self.shuffle_bytes + self.read_ahead_bytes + self.prefetch_bytes
-
     def examples_to_draw_from(self, stored_bytes: int, count: int) -> int:
         """Size of the shuffle buffer in examples.
 

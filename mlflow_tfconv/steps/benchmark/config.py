@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from mlflow_tfconv.errors import ConfigError
 from mlflow_tfconv.steps.benchmark.memory_options import MemoryOptions
+from mlflow_tfconv.steps.benchmark.option_rules import require
 from mlflow_tfconv.steps.benchmark.quality_options import QualityOptions
 from mlflow_tfconv.steps.benchmark.scenario_options import (
     ConcurrentOptions,
@@ -79,47 +79,38 @@ class BenchmarkConfig:
     def __post_init__(self) -> None:
         self._check_batch_sizes()
         self._check_scenarios()
-        _require(self.examples is None or self.examples > 0, "examples", self.examples, "above 0")
-        _require(self.min_count > 0, "min_count", self.min_count, "above 0")
-        _require(self.blocks > 0, "blocks", self.blocks, "1 or more rounds")
-        _require(self.retries >= 0, "retries", self.retries, "0 or more")
-        _require(self.minutes is None or self.minutes > 0, "minutes", self.minutes, "above 0")
+        require(self.examples is None or self.examples > 0, "examples", self.examples, "above 0")
+        require(self.min_count > 0, "min_count", self.min_count, "above 0")
+        require(self.blocks > 0, "blocks", self.blocks, "1 or more rounds")
+        require(self.retries >= 0, "retries", self.retries, "0 or more")
+        require(self.minutes is None or self.minutes > 0, "minutes", self.minutes, "above 0")
         for name in ("min_time_s", "warmup_time_s", "warmup_limit_s"):
-            _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more seconds")
-        _require(self.max_time_s > 0, "max_time_s", self.max_time_s, "above 0 seconds")
-        _require(self.time_limit_s > 0, "time_limit_s", self.time_limit_s, "above 0 seconds")
+            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more seconds")
+        require(self.max_time_s > 0, "max_time_s", self.max_time_s, "above 0 seconds")
+        require(self.time_limit_s > 0, "time_limit_s", self.time_limit_s, "above 0 seconds")
 
     def _check_batch_sizes(self) -> None:
         sizes = self.batch_sizes
-        _require(
+        require(
             all(isinstance(size, int) and not isinstance(size, bool) for size in sizes),
             "batch_sizes",
             sizes,
             "whole numbers, such as [1, 32]",
         )
-        _require(
+        require(
             len(sizes) > 0 and min(sizes, default=0) > 0,
             "batch_sizes",
             sizes,
             "one or more whole numbers above 0, such as [1, 32]",
         )
-        _require(len(set(sizes)) == len(sizes), "batch_sizes", sizes, "each number once")
+        require(len(set(sizes)) == len(sizes), "batch_sizes", sizes, "each number once")
 
     def _check_scenarios(self) -> None:
         known = get_args(Scenario)
         asked = self.scenarios
-        _require(
+        require(
             len(asked) > 0 and set(asked) <= set(known) and len(set(asked)) == len(asked),
             "scenarios",
             asked,
             f"one or more of {', '.join(known)}, each once",
-        )
-
-
-def _require(holds: bool, name: str, value: object, expected: str) -> None:
-    if not holds:
-        raise ConfigError(
-            f"benchmark.{name} can't be used.",
-            received=repr(value),
-            expected=expected,
         )

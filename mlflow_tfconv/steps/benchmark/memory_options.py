@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mlflow_tfconv.errors import ConfigError
+from mlflow_tfconv.steps.benchmark.option_rules import require
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,13 +26,8 @@ class MemoryOptions:
     estimate: bool = True
 
     def __post_init__(self) -> None:
-        if self.budget_mb is not None and not 0 < self.budget_mb < float("inf"):
-            raise _out_of_range("budget_mb", self.budget_mb, "a number of MB above 0, or null")
-        if not 0.5 <= self.interval_ms <= 1000:
-            raise _out_of_range("interval_ms", self.interval_ms, "between 0.5 and 1000 ms")
-
-
-def _out_of_range(name: str, received: float, expected: str) -> ConfigError:
-    return ConfigError(
-        f"benchmark.memory.{name} can't be used.", received=repr(received), expected=expected
-    )
+        sensible = self.budget_mb is None or 0 < self.budget_mb < float("inf")
+        expected = "a number of MB above 0, or null"
+        require(sensible, "memory.budget_mb", self.budget_mb, expected)
+        fits = 0.5 <= self.interval_ms <= 1000
+        require(fits, "memory.interval_ms", self.interval_ms, "between 0.5 and 1000 ms")

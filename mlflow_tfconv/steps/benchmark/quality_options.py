@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mlflow_tfconv.errors import ConfigError
+from mlflow_tfconv.steps.benchmark.option_rules import require
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,16 +23,12 @@ class QualityOptions:
     function_time_s: float = 0.5
 
     def __post_init__(self) -> None:
-        if self.resamples and not 400 <= self.resamples <= 100_000:
-            raise ConfigError(
-                "benchmark.quality.resamples can't be used.",
-                received=repr(self.resamples),
-                expected="400 to 100,000, or 0 for no intervals",
-                fix="Leave it out: 1,000 is enough for intervals of 95 %.",
-            )
-        if self.function_time_s < 0:
-            raise ConfigError(
-                "benchmark.quality.function_time_s can't be used.",
-                received=repr(self.function_time_s),
-                expected="0 or more seconds",
-            )
+        require(
+            not self.resamples or 400 <= self.resamples <= 100_000,
+            "quality.resamples",
+            self.resamples,
+            "400 to 100,000, or 0 for no intervals",
+            fix="Leave it out: 1,000 is enough for intervals of 95 %.",
+        )
+        seconds = self.function_time_s
+        require(seconds >= 0, "quality.function_time_s", seconds, "0 or more seconds")

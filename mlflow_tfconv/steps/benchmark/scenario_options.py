@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from mlflow_tfconv.errors import ConfigError
+from mlflow_tfconv.steps.benchmark.option_rules import require
 
 #: How several streams use the device: all call one session, or each has a session of its own.
 Sharing = Literal["one_session", "own_sessions"]
@@ -42,8 +42,8 @@ class OfflineOptions:
     def __post_init__(self) -> None:
         _require_counts("offline.batch_sizes", self.batch_sizes, "[1, 8, 64]")
         ascending = list(self.batch_sizes) == sorted(self.batch_sizes)
-        _require(ascending, "offline.batch_sizes", self.batch_sizes, "ascending numbers")
-        _require(0 < self.min_gain < 1, "offline.min_gain", self.min_gain, "between 0 and 1")
+        require(ascending, "offline.batch_sizes", self.batch_sizes, "ascending numbers")
+        require(0 < self.min_gain < 1, "offline.min_gain", self.min_gain, "between 0 and 1")
         _require_above_0("offline", self, "largest_batch", "min_count", "min_time_s")
         _require_above_0("offline", self, "time_limit_s", "memory_limit_mb")
 
@@ -81,9 +81,9 @@ class ServerOptions:
     def __post_init__(self) -> None:
         for name, least in (("quantile", 0.5), ("confidence", 0.5)):
             value = getattr(self, name)
-            _require(least <= value < 1, f"server.{name}", value, f"from {least} to below 1")
-        _require(0 < self.precision < 1, "server.precision", self.precision, "between 0 and 1")
-        _require(self.seed >= 0, "server.seed", self.seed, "0 or more")
+            require(least <= value < 1, f"server.{name}", value, f"from {least} to below 1")
+        require(0 < self.precision < 1, "server.precision", self.precision, "between 0 and 1")
+        require(self.seed >= 0, "server.seed", self.seed, "0 or more")
         _require_above_0("server", self, "latency_bound_ms", "batch_size", "threads")
         _require_above_0("server", self, "min_time_s", "time_limit_s")
 
@@ -114,31 +114,24 @@ class ConcurrentOptions:
     time_limit_s: float = 60.0
 
     def __post_init__(self) -> None:
-        _require(len(self.counts) > 0, "concurrent.counts", self.counts, "such as [1, 2, 4]")
+        require(len(self.counts) > 0, "concurrent.counts", self.counts, "such as [1, 2, 4]")
         _require_counts("concurrent.counts", self.counts, "[1, 2, 4]")
         known = ("one_session", "own_sessions")
         right = len(self.sharing) > 0 and set(self.sharing) <= set(known)
         right = right and len(set(self.sharing)) == len(self.sharing)
-        _require(right, "concurrent.sharing", self.sharing, f"{known[0]}, {known[1]} or both")
+        require(right, "concurrent.sharing", self.sharing, f"{known[0]}, {known[1]} or both")
         _require_above_0("concurrent", self, "batch_size", "intra_op_threads")
         _require_above_0("concurrent", self, "min_time_s", "min_count", "time_limit_s")
 
 
 def _require_counts(name: str, values: Sequence[int], example: str) -> None:
     whole = all(type(value) is int and value > 0 for value in values)
-    _require(whole, name, values, f"whole numbers above 0, such as {example}")
-    _require(len(set(values)) == len(values), name, values, "each number once")
+    require(whole, name, values, f"whole numbers above 0, such as {example}")
+    require(len(set(values)) == len(values), name, values, "each number once")
 
 
 def _require_above_0(scenario: str, options: object, *names: str) -> None:
     for name in names:
         value = getattr(options, name)
         right = value is None or 0 < value < math.inf
-        _require(right, f"{scenario}.{name}", value, "a number above 0")
-
-
-def _require(holds: bool, name: str, value: object, expected: str) -> None:
-    if not holds:
-        raise ConfigError(
-            f"benchmark.{name} can't be used.", received=repr(value), expected=expected
-        )
+        require(right, f"{scenario}.{name}", value, "a number above 0")

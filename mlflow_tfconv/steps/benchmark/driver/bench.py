@@ -114,11 +114,11 @@ class Bench:
             "stages": {stage.name: stage.depends(self.config) for stage in stages},
         }
 
-    def timing_ingredients(self, variant: Variant) -> dict[str, Any]:
-        """What decides how a variant is timed."""
+    def timing_ingredients(self, variant: Variant, opened: Mapping[str, Any]) -> dict[str, Any]:
+        """What decides how a variant is timed: its `opened_ingredients`, and more."""
         stages = self.stages_of(variant, "timed")
         return {
-            **self.opened_ingredients(variant),
+            **opened,
             "part": "benchmark timing/3",
             "timing": {name: getattr(self.config, name) for name in _TIMING_FIELDS},
             "stages": {stage.name: stage.depends(self.config) for stage in stages},

@@ -9,12 +9,9 @@ from pathlib import Path
 from mlflow_tfconv.artifacts import Variant
 from mlflow_tfconv.device import Device
 from mlflow_tfconv.steps.benchmark.config import BenchmarkConfig
+from mlflow_tfconv.steps.benchmark.driver.scenario_doubts import unstable_notes
 from mlflow_tfconv.steps.benchmark.driver.scenario_limits import within_limit
 from mlflow_tfconv.steps.benchmark.driver.stage import Answer, Findings, Request, Stage
-from mlflow_tfconv.steps.benchmark.driver.surroundings import usable_processors
-from mlflow_tfconv.steps.benchmark.statistics.likely_reasons import likely_reasons
-
-_ENOUGH = 100  # timings: how many there are says little of a throughput
 
 
 def concurrent_findings(answer: Answer, _folder: Path) -> Findings:
@@ -26,10 +23,7 @@ def concurrent_findings(answer: Answer, _folder: Path) -> Findings:
         metrics[name] = max(metrics.get(name, 0.0), row["samples_per_s"])
     notes = [f"streams were left out: {why}" for why in _by_reason(answer["left_out"])]
     conditions = [row["conditions"] for row in rows]
-    reasons = likely_reasons(conditions, runs=_ENOUGH, processors=usable_processors() or 1)
-    if reasons:
-        why = ", ".join(reason.text for reason in reasons)
-        notes.append(f"the throughput of several streams may be unstable, because {why}")
+    notes += unstable_notes("the throughput of several streams", conditions)
     return Findings(metrics=metrics, notes=tuple(notes), details=answer)
 
 

@@ -149,13 +149,14 @@ class Measuring:
         """Looks for what is kept of a variant."""
         found = self.found[variant.run_name] = Found()
         try:
-            keys = self._keys[variant.run_name] = {
-                "opened": self.bench.opened_ingredients(variant),
-                "timing": self.bench.timing_ingredients(variant),
-            }
+            opened_keys = self.bench.opened_ingredients(variant)
         except (BenchmarkError, ConversionError) as error:
             found.failure = error
             return
+        keys = self._keys[variant.run_name] = {
+            "opened": opened_keys,
+            "timing": self.bench.timing_ingredients(variant, opened_keys),
+        }
         twins = sum(_but_for_twins(own) == keys["opened"] for own in self._keys.values()) - 1
         if twins:  # the same file twice: how much its two processes differ is worth knowing
             keys.update({kind: {**own, "twin": twins} for kind, own in keys.items()})

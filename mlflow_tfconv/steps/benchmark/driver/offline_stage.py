@@ -9,15 +9,13 @@ from pathlib import Path
 from mlflow_tfconv.artifacts import Variant
 from mlflow_tfconv.device import Device
 from mlflow_tfconv.steps.benchmark.config import BenchmarkConfig
+from mlflow_tfconv.steps.benchmark.driver.scenario_doubts import unstable_notes
 from mlflow_tfconv.steps.benchmark.driver.scenario_limits import within_limit
 from mlflow_tfconv.steps.benchmark.driver.stage import Answer, Findings, Request, Stage
-from mlflow_tfconv.steps.benchmark.driver.surroundings import usable_processors
-from mlflow_tfconv.steps.benchmark.statistics.likely_reasons import likely_reasons
 
 _RATE, _BEST = "throughput/samples_per_s", "throughput/best_batch"
 _OF_SIZE = f"{_RATE}_b"
 _CLEARLY = 0.05
-_ENOUGH = 100  # timings: how many there are says little of a sweep's medians
 
 
 def offline_findings(answer: Answer, _folder: Path) -> Findings:
@@ -29,12 +27,7 @@ def offline_findings(answer: Answer, _folder: Path) -> Findings:
     notes = []
     if answer["cut_short"]:
         notes.append(f"larger batches may be better: {answer['ended']}")
-    reasons = likely_reasons(
-        [answer["conditions"]], runs=_ENOUGH, processors=usable_processors() or 1
-    )
-    if reasons:
-        why = ", ".join(reason.text for reason in reasons)
-        notes.append(f"the best batch size may be unstable, because {why}")
+    notes += unstable_notes("the best batch size", [answer["conditions"]])
     best = max(metrics.values())
     return Findings(
         metrics={

@@ -157,13 +157,12 @@ def _slow(one: OpenedVariant, bench: Bench) -> set[int]:
 
 def _stages(group: Sequence[OpenedVariant], bench: Bench, plan: TimePlan) -> None:
     """Stage by stage, so that the variants are neighbours in time."""
-    known: dict[str, float] = {}
     first = group[0]
     blocks: dict[int, list[Samples]] = {
         size: [np.load(first.folder / turn["file"]) for turn in attempts[-1]]
         for size, attempts in attempts_of(first.turns).items()
     }
-    known.update(latency_findings(blocks).metrics)
+    known = latency_findings(blocks).metrics
     variants = max(plan.items // max(len(bench.config.batch_sizes), 1), 1)
     within = _with_config(bench, plan.for_scenarios(variants))
     for stage in bench.stages:

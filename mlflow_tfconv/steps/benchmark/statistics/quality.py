@@ -132,13 +132,6 @@ def measured(metric: QualityMetric, outputs: Mapping[str, Array], labels: Any) -
     return Measured(value=evidence.whole(), evidence=evidence)
 
 
-def measured_quality(
-    metrics: Sequence[QualityMetric], outputs: Mapping[str, Array], labels: Any
-) -> dict[str, float]:
-    """`quality/<name>` of each metric; arguments and errors as of `measured`."""
-    return {f"quality/{m.name}": measured(m, outputs, labels).value for m in metrics}
-
-
 def as_given(outputs: Mapping[str, Array]) -> Any:
     """What a metric gets: the only output's array, or all outputs."""
     return next(iter(outputs.values())) if len(outputs) == 1 else dict(outputs)

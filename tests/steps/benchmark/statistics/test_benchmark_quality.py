@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from mlflow_tfconv.steps.benchmark.statistics.quality import (
     chosen_metrics,
     default_metrics,
     drops,
-    measured_quality,
+    measured,
 )
 
 SCORES = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.3, 0.7]])
@@ -25,6 +27,12 @@ CLASSES = np.array([0, 1, 1, 1])
 
 def built_in(name: str, outputs: np.ndarray, labels: np.ndarray) -> float:
     return BUILT_IN[name].function(outputs, labels)
+
+
+def measured_quality(
+    metrics: Sequence[QualityMetric], outputs: Mapping[str, Any], labels: Any
+) -> dict[str, float]:
+    return {f"quality/{m.name}": measured(m, outputs, labels).value for m in metrics}
 
 
 def test_accuracy_takes_class_numbers_in_rows_and_one_hot() -> None:
